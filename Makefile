@@ -25,7 +25,8 @@ help:
 
 install: $(INSTALLED)
 
-# The stamp is written last, so that an interrupted installation is taken up again.
+# The stamp is written last, so that an interrupted installation is taken up again;
+# a folder without a working pip is made anew.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "$(PYTHON) is missing or older than Python 3.11."; \
@@ -33,7 +34,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
 		echo "$(PYTHON) has no venv."; \
 		echo "Install it (on Debian: apt-get install python3-venv)."; exit 1; } >&2
-	$(PYTHON) -m venv $(VENV)
+	$(RUN)python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(RUN)python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
