@@ -1,0 +1,47 @@
+"""The base of every configuration: frozen, typed, unknown keys refused with the known ones listed.
+
+A hyper-parameter is written once, beside the class it configures, with a string that says when to
+change it (and later, in `search`, where tuning may look).
+"""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from honeyguide.errors import CallError, UnknownName
+
+C = TypeVar("C", bound="Config")
+
+
+class Config(BaseModel):
+    """A frozen set of typed fields; a change returns a new value."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    def __init__(self, **fields: Any) -> None:
+        cls = type(self)
+        unknown = next((key for key in fields if key not in cls.model_fields), None)
+        if unknown is not None:
+            raise UnknownName(f"setting of {cls.__name__}", unknown, cls.model_fields)
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or cls.__name__
+            raise CallError(
+                f"{cls.__name__}: {where} = {first.get('input')!r} will not do: {first['msg']}.",
+                f"{where}: {_describe(cls, where)}",
+            ) from None
+
+    def but(self: C, **changes: Any) -> C:
+        """The same settings, except for these."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+
+def _describe(cls: type[Config], field: str) -> str:
+    info = cls.model_fields.get(field)
+    if info is None:
+        return f"see the settings of {cls.__name__}: {', '.join(cls.model_fields)}."
+    return f"{info.description or 'no description'} (default {info.default!r})."

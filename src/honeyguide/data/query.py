@@ -1,0 +1,162 @@
+"""The question: what these people did up to now. Training, evaluation and service build it here.
+
+Right-padded (B, L): the first kept event stands first, so a position counts from the first kept
+event and a state can grow by one event.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from honeyguide.data.interactions import Interactions, take_rows
+from honeyguide.data.rule import SIGN, Rule
+from honeyguide.data.vocab import UNKNOWN_USER
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Rows of a sparse (B, I) matrix: the entries of row b are offsets[b] to offsets[b + 1]."""
+
+    items: Int64[Tensor, " M"]
+    weights: Float[Tensor, " M"]
+    offsets: Int64[Tensor, " B1"]
+
+    def times(self, table: Float[Tensor, "I D"]) -> Float[Tensor, "B D"]:
+        """The sparse rows times a dense (I, D) table."""
+        return embedding_bag(
+            self.items,
+            table,
+            self.offsets,
+            mode="sum",
+            include_last_offset=True,
+            per_sample_weights=self.weights.to(table.dtype),
+        )
+
+    def rows(self) -> Int64[Tensor, " M"]:
+        """The row number of each entry."""
+        lengths = self.offsets.diff()
+        return torch.repeat_interleave(
+            torch.arange(len(lengths), device=self.items.device), lengths
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Past events of B people, the last L of each, first event first, PAD behind.
+
+    length: how many of the L are real. now: the time of the question, where known. user: the
+    trained row, -1 = unknown. as_of: a fingerprint of the whole history, so that a row trained on
+    another history is noticed; 0 = no history.
+    """
+
+    item: Int64[Tensor, "B L"]
+    kind: Int64[Tensor, "B L"]
+    length: Int64[Tensor, " B"]
+    user: Int64[Tensor, " B"]
+    as_of: Int64[Tensor, " B"]
+    value: Float[Tensor, "B L"] | None = None
+    time: Float64[Tensor, "B L"] | None = None
+    now: Float64[Tensor, " B"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    def mask(self) -> Bool[Tensor, "B L"]:
+        """Where the events are real."""
+        places = torch.arange(self.item.shape[1], device=self.item.device)
+        return places < self.length[:, None]
+
+    def pairs(self, rule: Rule) -> Pairs:
+        """The distinct items that count, as Interactions.pairs makes them in training."""
+        mask, sign = self.mask(), torch.as_tensor(SIGN, device=self.item.device)[self.kind]
+        rows, places = mask.nonzero(as_tuple=True)
+        items, sign = self.item[rows, places], sign[rows, places]
+        width = int(items.max()) + 1 if len(items) else 1
+        distinct, inverse = torch.unique(rows * width + items, return_inverse=True)
+        positive = torch.zeros(len(distinct), device=items.device)
+        positive.index_add_(0, inverse, (sign > 0).float())
+        if bool((sign < 0).any()):
+            # the sign of the last event of each pair: events stand in order, so take the highest place
+            last = torch.zeros(len(distinct), dtype=torch.int64, device=items.device)
+            order = torch.arange(len(items), device=items.device)
+            last.scatter_reduce_(0, inverse, order, "amax", include_self=False)
+            # events without an opinion never enter a Query, so the last event has one
+            positive[sign[last] < 0] = 0
+        kept = positive > 0
+        weights = positive[kept] if rule.value == "count" else torch.ones_like(positive[kept])
+        counts = torch.bincount(distinct[kept] // width, minlength=len(self))
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return Pairs(distinct[kept] % width, weights, offsets)
+
+    def to(self, device: torch.device) -> "Query":
+        """The same question on another device."""
+        moved = {
+            name: tensor.to(device)
+            for name in self.__slots__
+            if (tensor := getattr(self, name)) is not None
+        }
+        return replace(self, **moved)
+
+
+def query(
+    past: Interactions,
+    users: Int64[np.ndarray, " B"],
+    *,
+    history: int | None,
+    known: bool = True,
+    now: Float64[np.ndarray, " B"] | None = None,
+) -> Query:
+    """The question of these users of `past`, whose events must already be the counting ones.
+
+    history: the last so many events of each; None = all. known: whether the users of `past` are
+    numbered as in training (a stranger's history is asked with known=False).
+    """
+    lengths = past.offsets[users + 1] - past.offsets[users]
+    kept = lengths if history is None else np.minimum(lengths, history)
+    width = max(int(kept.max(initial=0)), 1)
+    rows, ends = take_rows(past.offsets, users)
+    last_rows, kept_ends = rows, ends
+    if int(kept.sum()) != len(rows):
+        skip = lengths - kept
+        kept_ends = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+        starts = past.offsets[users] + skip
+        last_rows = np.arange(kept_ends[-1]) + np.repeat(starts - kept_ends[:-1], kept)
+    row = np.repeat(np.arange(len(users)), kept)
+    place = row * width + np.arange(len(last_rows)) - kept_ends[row]
+
+    def padded(column: np.ndarray, dtype: type) -> Tensor:
+        out = np.zeros(len(users) * width, dtype)
+        out[place] = column[last_rows]
+        return torch.from_numpy(out.reshape(len(users), width))
+
+    return Query(
+        item=padded(past.item, np.int64),
+        kind=padded(past.kind, np.int64),
+        length=torch.from_numpy(kept.astype(np.int64)),
+        user=torch.from_numpy(users.copy() if known else np.full_like(users, UNKNOWN_USER)),
+        as_of=torch.from_numpy(_fingerprints(past, rows, ends)),
+        value=None if past.value is None else padded(past.value, np.float32),
+        time=None if past.time is None else padded(past.time, np.float64),
+        now=None if now is None else torch.from_numpy(now),
+    )
+
+
+def fingerprints(past: Interactions) -> Int64[np.ndarray, " U"]:
+    """By user: a number that changes when the history does; 0 = no history."""
+    return _fingerprints(past, np.arange(len(past)), past.offsets)
+
+
+def _fingerprints(past: Interactions, rows: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    # splitmix64 of (item, kind), summed: appending an event is one addition, and the order of
+    # equal times does not matter
+    x = past.item[rows].astype(np.uint64) * np.uint64(256) + past.kind[rows].astype(np.uint64)
+    x += np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(x, dtype=np.uint64)])
+    return (total[ends[1:]] - total[ends[:-1]]).view(np.int64)

@@ -1,0 +1,185 @@
+"""The whole catalogue ranked for every user who is asked, in blocks that fit a stated memory.
+
+One evaluator measures any Ranker. Values are kept per user, so that intervals and paired tests
+need no second run.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64, Int64
+from torch import Tensor
+
+from honeyguide.data.interactions import Interactions, take_rows
+from honeyguide.data.query import Query, query
+from honeyguide.data.rule import Rule
+from honeyguide.data.split import Holdout
+from honeyguide.errors import CallError, InputError
+from honeyguide.evaluate.metrics import COVERAGE, PER_USER, Metric, metric
+from honeyguide.rank.rankers import Exhaustive
+from honeyguide.types import Ranker
+
+MEMORY = 512 << 20
+DEFAULT_METRICS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "coverage@10")
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A mean with its 95 % interval (normal, from the spread over users); None = has no spread."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Values of each metric by user. users: their numbers. answered_by: how many answers rest on
+    what. metrics over all lists (coverage) stand in `overall`."""
+
+    users: Int64[np.ndarray, " B"]
+    per_user: dict[str, Float64[np.ndarray, " B"]]
+    overall: dict[str, float]
+    answered_by: dict[str, int]
+    seconds: float
+
+    def summaries(self) -> dict[str, Summary]:
+        """Every metric with its interval."""
+        told = {name: summary(values) for name, values in self.per_user.items()}
+        return told | {name: Summary(value, None, None) for name, value in self.overall.items()}
+
+    def __getitem__(self, name: str) -> float:
+        """The mean of a metric."""
+        return self.summaries()[name].mean
+
+
+def summary(values: Float64[np.ndarray, " B"]) -> Summary:
+    """Mean and normal 95 % interval."""
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Summary(mean, None, None)
+    half = 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5
+    return Summary(mean, mean - half, mean + half)
+
+
+def evaluate(
+    ranker: Ranker,
+    holdout: Holdout,
+    *,
+    rule: Rule,
+    past: int | None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    exclude_seen: bool = True,
+    memory: int = MEMORY,
+    device: torch.device | None = None,
+) -> Evaluation:
+    """Ask `ranker` for every user of the holdout and compare with what they did next.
+
+    rule, past: what the questions hold (a model's spec says both). memory: bytes that scores and
+    questions of one block may take above the model. Raises CallError for unknown metrics,
+    InputError where nobody can be asked.
+    """
+    started = perf_counter()
+    wanted = [metric(name) for name in metrics]
+    if not wanted:
+        raise CallError("No metric was asked for.", f"Name some, like {DEFAULT_METRICS[0]}.")
+    if not len(holdout.users):
+        raise InputError(
+            "No user has both a history and something to find.",
+            "Give more data, or choose another --split.",
+        )
+    depth = max(m.k for m in wanted)
+    history = holdout.history.counting(rule)
+    seen = holdout.history.seen() if exclude_seen else None
+    truth = _Truth(holdout.truth)
+    hits = np.zeros((len(holdout.users), depth), dtype=bool)
+    listed = {m.k: np.zeros(holdout.history.n_items, bool) for m in wanted if m.name == COVERAGE}
+    rests_on: Counter[str] = Counter()
+    for block in _blocks(history, seen, holdout.users, past, depth, memory):
+        users = holdout.users[block]
+        now = None if holdout.now is None else holdout.now[users]
+        asked = query(history, users, history=past, now=now)
+        exclude = None if seen is None else padded_items(seen, users)
+        if device is not None:
+            asked = asked.to(device)
+            exclude = None if exclude is None else exclude.to(device)
+        items = ranker.rank(asked, depth, exclude=exclude).items.cpu().numpy()
+        hits[block] = truth.hits(users, items)
+        for k, once in listed.items():
+            once[items[:, :k].ravel()] = True
+        if isinstance(ranker, Exhaustive):
+            rests_on.update(ranker.answered_by(asked))
+    sizes = truth.lengths[holdout.users]
+    catalogue = max(holdout.history.n_items - 1, 1)
+    return Evaluation(
+        users=holdout.users,
+        per_user={str(m): PER_USER[m.name](hits, sizes, m.k) for m in wanted if m.name in PER_USER},
+        overall={
+            str(m): float(listed[m.k][1:].sum()) / catalogue
+            for m in wanted
+            if m.k in listed and m.name == COVERAGE
+        },
+        answered_by=dict(rests_on),
+        seconds=perf_counter() - started,
+    )
+
+
+def padded_items(events: Interactions, users: Int64[np.ndarray, " B"]) -> Int64[Tensor, "B E"]:
+    """The items of these users' events, PAD behind."""
+    rows, ends = take_rows(events.offsets, users)
+    lengths = np.diff(ends)
+    width = max(int(lengths.max(initial=0)), 1)
+    out = np.zeros(len(users) * width, dtype=np.int64)
+    shift = np.arange(len(users)) * width - ends[:-1]
+    out[np.arange(len(rows)) + np.repeat(shift, lengths)] = events.item[rows]
+    return torch.from_numpy(out.reshape(len(users), width))
+
+
+class _Truth:
+    """Membership of (user, item) in the truth, by one sorted array of keys."""
+
+    def __init__(self, truth: Interactions) -> None:
+        self.width = truth.n_items
+        self.keys = np.sort(truth.user.astype(np.int64) * self.width + truth.item)
+        self.lengths = truth.lengths
+
+    def hits(
+        self, users: Int64[np.ndarray, " B"], items: Int64[np.ndarray, "B K"]
+    ) -> Bool[np.ndarray, "B K"]:
+        keys = users[:, None] * self.width + items
+        place = np.searchsorted(self.keys, keys).clip(max=len(self.keys) - 1)
+        found: Bool[np.ndarray, "B K"] = (self.keys[place] == keys) & (items > 0)
+        return found
+
+
+def _blocks(
+    history: Interactions,
+    seen: Interactions | None,
+    users: Int64[np.ndarray, " B"],
+    past: int | None,
+    depth: int,
+    memory: int,
+) -> Iterator[Int64[np.ndarray, " M"]]:
+    """Places of users, those with like history together so that padding is little."""
+    lengths = history.lengths[users]
+    if past is not None:
+        lengths = np.minimum(lengths, past)
+    # columns of the question and what pairs() makes of them, about 12 words an event; scores and
+    # two workings of the same size; the excluded
+    row_bytes = 96 * lengths + 12 * history.n_items + 16 * depth
+    if seen is not None:
+        row_bytes = row_bytes + 32 * seen.lengths[users]
+    order = np.argsort(row_bytes, kind="stable")
+    start = 0
+    while start < len(order):
+        cost = row_bytes[order[start:]] * np.arange(1, len(order) - start + 1)
+        many = max(1, int(np.searchsorted(cost, memory, side="right")))
+        yield order[start : start + many]
+        start += many
+
+
+__all__ = ["DEFAULT_METRICS", "Evaluation", "Metric", "Query", "Summary", "evaluate", "summary"]

@@ -1,0 +1,124 @@
+"""MF: a vector per user and item, learned by descent on a ranking loss.
+
+Rendle et al. 2009 (BPR) and the softmax losses that later work found stronger. A history other than
+the trained one is folded in: a few quasi-Newton steps on the full softmax of that history, from the
+trained row or from zero.
+"""
+
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from honeyguide.data.batch import Batch, Unit
+from honeyguide.data.query import Query, fingerprints
+from honeyguide.data.sample import Sampling
+from honeyguide.data.training import TrainingData
+from honeyguide.models.spec import Learned, LearnedSpec, Schema, UserRows, never_pad
+from honeyguide.nn import losses
+
+FOLD_STEPS = 8
+
+
+class MF(LearnedSpec):
+    """Matrix factorisation."""
+
+    name: ClassVar[str] = "mf"
+
+    width: int = 64
+    """Numbers per user and item."""
+    loss: Literal["softmax", "sampled-softmax", "bpr"] = "softmax"
+    """softmax looks at all items at once and is the best where they fit; bpr is the classic."""
+    negatives: int = 64
+    """Negatives per positive (bpr) or per batch (sampled-softmax)."""
+    sampler: Sampling = "uniform"
+    """How negatives are drawn. popularity is harder and needs the correction of sampled-softmax."""
+    temperature: float = 1.0
+    """Divides the scores inside softmax losses. Lower it for sharper lists."""
+    l2: float = 1e-4
+    """Ridge on a user's vector, in training on each example and in folding in."""
+
+    @property
+    def unit(self) -> Unit:
+        return "user row" if self.loss == "softmax" else "pair"
+
+    @property
+    def drawn(self) -> tuple[int, bool, Sampling]:
+        if self.loss == "softmax":
+            return 0, False, self.sampler
+        return self.negatives, self.loss == "sampled-softmax", self.sampler
+
+    def build(self, schema: Schema) -> "MFModel":
+        return MFModel(self, schema)
+
+
+class MFModel(UserRows, Learned):
+    """users.weight (U, D), items.weight (I, D)."""
+
+    def __init__(self, spec: MF, schema: Schema) -> None:
+        super().__init__(spec, schema, spec.width)
+        self.settings = spec
+        # what folding in needs of the item vectors: their covariance under popularity, diagonal
+        # in `basis` with `curvature` on it
+        self.basis: Tensor
+        self.curvature: Tensor
+        self.register_buffer("basis", torch.eye(spec.width))
+        self.register_buffer("curvature", torch.ones(spec.width))
+
+    def loss(self, batch: Batch) -> Float32[Tensor, ""]:
+        users = self.users(batch.query.user)
+        if batch.row is not None:
+            ridge = self.settings.l2 * users.square().sum(1)
+            logits = never_pad(users @ self.items.weight.T / self.settings.temperature)
+            log_z = torch.logsumexp(logits, 1)
+            rows = batch.row.rows()
+            positive = logits[rows, batch.row.items]
+            lengths = batch.row.offsets.diff()
+            total = (log_z[rows] - positive).sum() + (ridge * lengths).sum()
+            return total / lengths.sum().clamp(min=1)
+        assert batch.negatives is not None and batch.log_p is not None
+        wanted = self.items(batch.target[:, 0])
+        positive = (users * wanted).sum(1)
+        unwanted = self.items(batch.negatives)
+        ridge = users.square().sum(1) + wanted.square().sum(1)
+        if self.settings.loss == "bpr":
+            negative = torch.einsum("bd,bpnd->bpn", users, unwanted)
+            ridge = ridge + unwanted.square().sum(-1).mean((1, 2))
+            return losses.bpr(positive[:, None], negative) + self.settings.l2 * ridge.mean()
+        heat = self.settings.temperature
+        drawn = losses.sampled_softmax(
+            positive / heat,
+            users @ unwanted.T / heat,
+            batch.log_p[batch.target[:, 0]],
+            batch.log_p[batch.negatives],
+            batch.negatives == batch.target,
+        )
+        return drawn + self.settings.l2 * ridge.mean()
+
+    def settle(self, data: TrainingData) -> None:
+        events = data.interactions.counting(self.spec.rule)
+        self.user_as_of = torch.from_numpy(fingerprints(events)).to(self.user_as_of.device)
+        table = self.items.weight.detach() / self.settings.temperature
+        counts = torch.bincount(torch.from_numpy(events.item).long(), minlength=len(table))
+        p = (counts / counts.sum()).to(table)
+        mean = p @ table
+        covariance = (table * p[:, None]).T @ table - mean[:, None] * mean
+        curvature, basis = torch.linalg.eigh(covariance)
+        self.basis, self.curvature = basis, curvature.clamp(min=0)
+
+    def fold_in(self, query: Query, prior: Float32[Tensor, "B D"]) -> Float32[Tensor, "B D"]:
+        """Quasi-Newton on the softmax of the history, curvature taken at mean popularity."""
+        table = self.items.weight.detach() / self.settings.temperature
+        pairs = query.pairs(self.spec.rule)
+        count = pairs.weights.new_zeros(len(query)).index_add_(0, pairs.rows(), pairs.weights)
+        count = count[:, None]
+        wanted = pairs.times(table)
+        pull = 2 * self.settings.l2 * count
+        step = 1 / (count * self.curvature + pull + 1e-6)
+        vectors = prior.detach().clone()
+        for _ in range(FOLD_STEPS):
+            p = never_pad(vectors @ table.T).softmax(1)
+            slope = count * (p @ table) - wanted + pull * vectors
+            vectors = vectors - ((slope @ self.basis) * step) @ self.basis.T
+        return vectors

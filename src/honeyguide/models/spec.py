@@ -1,0 +1,212 @@
+"""What every model is: a Spec that says what it needs, and a Model that learns and answers.
+
+A Spec is a frozen set of hyper-parameters beside its model; the trainer, the evaluator and the
+contract tests follow what it declares and never a name. A Model LEARNS one way (Solved in closed
+form, or Learned by descent) and ANSWERS with scores, by vectors where it can. Letters: B queries,
+I items with PAD, C candidates, D width.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor, nn
+
+from honeyguide.config import Config
+from honeyguide.data.batch import Asked, Batch, Unit
+from honeyguide.data.query import Query
+from honeyguide.data.rule import Rule
+from honeyguide.data.sample import Sampling
+from honeyguide.data.training import TrainingData
+from honeyguide.data.vocab import PAD
+from honeyguide.types import NEVER
+
+AnsweredBy = Literal["trained-row", "fold-in", "history"]
+
+
+class Schema(Config):
+    """The sizes a model is built for; stands in its bundle."""
+
+    users: int
+    """U: number of trained user rows."""
+    items: int
+    """I: number of item numbers, PAD counted."""
+
+
+class Spec(Config, ABC):
+    """A model's name, needs and hyper-parameters."""
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """What the data must have: "order" or "time"."""
+    causal: ClassVar[bool] = False
+    """Whether states stand at every position and no later event changes an earlier one."""
+    rule: ClassVar[Rule] = Rule()
+    """Which events count."""
+
+    @property
+    def past(self) -> int | None:
+        """How many of the last events a question holds; None = all."""
+        return None
+
+    @abstractmethod
+    def build(self, schema: Schema) -> "Model":
+        """A model of these sizes, with fresh parameters."""
+
+
+class LearnedSpec(Spec):
+    """The words that every model trained by descent shares."""
+
+    epochs: int = 100
+    """Most epochs; early stopping usually ends sooner."""
+    patience: int = 10
+    """Stop after so many epochs without a better validation metric. Raise it on noisy data."""
+    batch: int = 1024
+    """Examples per step: pairs, user rows or sequences, by the model's unit."""
+    learning_rate: float = 1e-3
+    """Step size of Adam. The first knob to tune."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay (AdamW). Raise it when training improves and validation does not."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> Unit:
+        """What one example is."""
+
+    @property
+    def drawn(self) -> tuple[int, bool, Sampling]:
+        """Negatives per example, whether the batch shares them, and how they are drawn."""
+        return 0, False, "uniform"
+
+    def asked(self) -> Asked:
+        """The declaration that data.batch cuts examples by."""
+        count, shared, sampling = self.drawn
+        return Asked(self.unit, self.rule, self.past, count, shared, sampling)
+
+
+class Model(nn.Module, ABC):
+    """Mathematics only: no optimiser, device, path, k, nor what is seen."""
+
+    def __init__(self, spec: Spec, schema: Schema) -> None:
+        super().__init__()
+        self.spec, self.schema = spec, schema
+
+    @abstractmethod
+    def score(self, query: Query) -> Float32[Tensor, "B I"]:
+        """A score for every item; PAD gets -inf."""
+
+    @abstractmethod
+    def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
+        """The scores of some items of each query, as `score` would give them."""
+
+    @abstractmethod
+    def answered_by(self, query: Query) -> list[AnsweredBy]:
+        """What each answer rests on."""
+
+
+class Solved(ABC):
+    """Learns in closed form or by a loop of its own that no gradient enters."""
+
+    @abstractmethod
+    def solve(self, data: TrainingData, seed: int) -> None:
+        """Fit to the data; afterwards the buffers hold all that answers need."""
+
+
+class Learned(ABC):
+    """Learns by descent."""
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Float32[Tensor, ""]:
+        """Mean loss over the targets of a batch."""
+
+    @abstractmethod
+    def settle(self, data: TrainingData) -> None:
+        """After training: whatever answers need beyond the parameters (fingerprints, say)."""
+
+
+class Dense(Model):
+    """Answers with a score for every item at once; a few are picked from all."""
+
+    def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
+        return self.score(query).gather(1, items)
+
+    def answered_by(self, query: Query) -> list[AnsweredBy]:
+        return ["history"] * len(query)
+
+
+class Vectors(Model):
+    """Answers by the inner product of a query vector and item vectors."""
+
+    @abstractmethod
+    def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
+        """What each query looks for."""
+
+    @abstractmethod
+    def item_vectors(self) -> Float32[Tensor, "I D"]:
+        """What each item is; the row of PAD is 0."""
+
+    def score(self, query: Query) -> Float32[Tensor, "B I"]:
+        return never_pad(self.query_vectors(query) @ self.item_vectors().T)
+
+    def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
+        vectors = self.item_vectors()[items]
+        scores = torch.einsum("bd,bcd->bc", self.query_vectors(query), vectors)
+        return scores.masked_fill(items == PAD, NEVER)
+
+
+class UserRows(Vectors):
+    """Vectors whose queries have a trained row each, valid while the history is the trained one.
+
+    Another history is folded in, starting from the trained row, or from zero for a stranger.
+    """
+
+    def __init__(self, spec: Spec, schema: Schema, width: int) -> None:
+        super().__init__(spec, schema)
+        self.users = nn.Embedding(schema.users, width)
+        self.items = nn.Embedding(schema.items, width, padding_idx=PAD)
+        nn.init.normal_(self.users.weight, std=0.1)
+        nn.init.normal_(self.items.weight, std=0.1)
+        with torch.no_grad():
+            self.items.weight[PAD] = 0
+        self.user_as_of: Tensor
+        self.register_buffer("user_as_of", torch.zeros(schema.users, dtype=torch.int64))
+
+    @abstractmethod
+    def fold_in(self, query: Query, prior: Float32[Tensor, "B D"]) -> Float32[Tensor, "B D"]:
+        """The vector of each query given its history, near `prior` where that is not zero."""
+
+    def trained(self, query: Query) -> Bool[Tensor, " B"]:
+        """Which queries ask with the very history that their row was trained on."""
+        if self.schema.users == 0:
+            return torch.zeros(len(query), dtype=torch.bool, device=query.user.device)
+        row = query.user.clamp(min=0)
+        return (query.user >= 0) & (self.user_as_of[row] == query.as_of) & (query.as_of != 0)
+
+    def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
+        trained, known = self.trained(query), query.user >= 0
+        rows = torch.where(known[:, None], self.users(query.user.clamp(min=0)), 0.0)
+        if bool(trained.all()):
+            return rows
+        stale = ~trained
+        folded = self.fold_in(_some(query, stale), rows[stale])
+        return rows.index_put((stale.nonzero(as_tuple=True)[0],), folded)
+
+    def item_vectors(self) -> Float32[Tensor, "I D"]:
+        return self.items.weight
+
+    def answered_by(self, query: Query) -> list[AnsweredBy]:
+        return ["trained-row" if row else "fold-in" for row in self.trained(query).tolist()]
+
+
+def never_pad(scores: Float[Tensor, "B I"]) -> Float[Tensor, "B I"]:
+    """The same scores (changed in place) with -inf for PAD."""
+    scores[:, PAD] = NEVER
+    return scores
+
+
+def _some(query: Query, rows: Bool[Tensor, " B"]) -> Query:
+    if bool(rows.all()):
+        return query
+    columns = {n: c[rows] for n in Query.__slots__ if (c := getattr(query, n)) is not None}
+    return Query(**columns)

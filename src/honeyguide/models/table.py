@@ -1,0 +1,21 @@
+"""All models, by the names of their papers. A new model is one file and one line here."""
+
+from honeyguide.errors import UnknownName
+from honeyguide.models.ease import EASE
+from honeyguide.models.ials import IALS
+from honeyguide.models.item_knn import ItemKNN
+from honeyguide.models.mf import MF
+from honeyguide.models.popular import Popular
+from honeyguide.models.sasrec import SASRec
+from honeyguide.models.spec import Spec
+
+MODELS: dict[str, type[Spec]] = {
+    spec.name: spec for spec in (Popular, ItemKNN, EASE, IALS, MF, SASRec)
+}
+
+
+def spec_named(name: str) -> type[Spec]:
+    """The Spec with this name; UnknownName lists the known ones."""
+    if name not in MODELS:
+        raise UnknownName("model", name, MODELS)
+    return MODELS[name]

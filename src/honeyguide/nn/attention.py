@@ -1,0 +1,49 @@
+"""A causal transformer over (B, L, D): each position sees itself and those before."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+
+class Block(nn.Module):
+    """Pre-norm attention and feed-forward, both residual.
+
+    Right padding needs no mask here: under a causal mask no real position sees what lies behind it.
+    """
+
+    def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mixed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        b, length, width = x.shape
+        mixed = self.mixed(self.before(x)).view(b, length, 3, self.heads, width // self.heads)
+        q, k, v = mixed.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, L, D / H) each
+        seen = scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.drop(self.out(seen.transpose(1, 2).reshape(b, length, width)))
+        return x + self.drop(self.narrow(self.drop(gelu(self.wide(self.between(x))))))
+
+
+class Causal(nn.Module):
+    """Positions counted from the first kept event, blocks, and a last norm."""
+
+    def __init__(
+        self, width: int, layers: int, heads: int, inner: int, dropout: float, length: int
+    ) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.drop = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
+        self.last = nn.LayerNorm(width)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        x = self.drop(x + self.place[: x.shape[1]])
+        for block in self.blocks:
+            x = block(x)
+        normed: Tensor = self.last(x)
+        return normed
