@@ -1,3 +1,71 @@
-"""Honeyguide: from a table of what people did to a live recommender."""
+"""Honeyguide: from a table of what people did to a live recommender.
+
+    import honeyguide as hg
+    rec = hg.Recommender(hg.EASE()).fit("log.csv")
+    rec.recommend(["ann"], k=10)
+
+Names are loaded when first used, so that importing the package does nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from honeyguide.config import Config as Config
+    from honeyguide.data.columns import Columns as Columns
+    from honeyguide.data.opening import Inputs as Inputs
+    from honeyguide.data.protocol import Protocol as Protocol
+    from honeyguide.data.read import read as read
+    from honeyguide.data.sets import load as load_data
+    from honeyguide.data.shop import simulate as simulate
+    from honeyguide.data.table import Table as Table
+    from honeyguide.errors import HoneyguideError as HoneyguideError
+    from honeyguide.experiment import Run as Run
+    from honeyguide.experiment import compare as compare
+    from honeyguide.models.ease import EASE as EASE
+    from honeyguide.models.ials import IALS as IALS
+    from honeyguide.models.item_knn import ItemKNN as ItemKNN
+    from honeyguide.models.mf import MF as MF
+    from honeyguide.models.popular import Popular as Popular
+    from honeyguide.models.sasrec import SASRec as SASRec
+    from honeyguide.recommender import Recommender as Recommender
+    from honeyguide.recommender import load as load
+    from honeyguide.train.trainer import Training as Training
 
 __version__ = "0.1.0"
+
+_PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
+    "Columns": ("data.columns", "Columns"),
+    "Config": ("config", "Config"),
+    "EASE": ("models.ease", "EASE"),
+    "HoneyguideError": ("errors", "HoneyguideError"),
+    "IALS": ("models.ials", "IALS"),
+    "Inputs": ("data.opening", "Inputs"),
+    "ItemKNN": ("models.item_knn", "ItemKNN"),
+    "MF": ("models.mf", "MF"),
+    "Popular": ("models.popular", "Popular"),
+    "Protocol": ("data.protocol", "Protocol"),
+    "Recommender": ("recommender", "Recommender"),
+    "Run": ("experiment", "Run"),
+    "SASRec": ("models.sasrec", "SASRec"),
+    "Table": ("data.table", "Table"),
+    "Training": ("train.trainer", "Training"),
+    "compare": ("experiment", "compare"),
+    "load": ("recommender", "load"),
+    "load_data": ("data.sets", "load"),
+    "read": ("data.read", "read"),
+    "simulate": ("data.shop", "simulate"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'honeyguide' has no attribute {name!r}")
+    module, inner = _PUBLIC[name]
+    value = getattr(import_module(f"honeyguide.{module}"), inner)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*_PUBLIC, "__version__"])

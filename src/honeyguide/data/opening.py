@@ -1,0 +1,149 @@
+"""One door for every kind of input: a data set's name, a file, a frame, or ready-made parts.
+
+The same fields serve Python, the command line and a run's TOML file.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from honeyguide.config import Config
+from honeyguide.data.columns import Columns
+from honeyguide.data.download import OnProgress
+from honeyguide.data.protocol import Protocol
+from honeyguide.data.read import read
+from honeyguide.data.sets import SETS, DataSet, find, load
+from honeyguide.data.table import Table
+from honeyguide.errors import CallError, InputError
+
+
+class Inputs(Config):
+    """Where the data is and how it is to be cut; what is None follows the data."""
+
+    columns: Columns = Columns()
+    """Which column is which."""
+    items: str | None = None
+    """A file with one row per item: titles, categories, prices."""
+    users: str | None = None
+    """A file with one row per user."""
+    train: str | None = None
+    """A ready-made training part, in place of the data set."""
+    valid: str | None = None
+    """A ready-made validation part."""
+    test: str | None = None
+    """A ready-made test part."""
+    split: Literal["time", "leave-last-out", "random"] | None = None
+    """How to split. By default a named set's own protocol; else by time where there are times,
+    the last event of each user where there is only an order, a random tenth of each user else."""
+    split_seed: int = 0
+    """Seed of a random split."""
+    k_core: int | None = None
+    """Keep users and items with at least so many events, repeatedly."""
+    min_rating: float | None = None
+    """Leave ratings below this out."""
+    allow_repeats: bool = False
+    """Let a ready-made split without times hold the same pair on both sides."""
+    download: bool = False
+    """Fetch a named data set from its publisher where it is not on this machine."""
+
+
+def open_data(
+    source: Any, inputs: Inputs | None = None, *, on_progress: OnProgress | None = None
+) -> DataSet:
+    """The table and protocol of a source. Its notes say every guess that was made."""
+    inputs = inputs or Inputs()
+    if source is None:
+        return _ready_made(inputs)
+    if inputs.train or inputs.test or inputs.valid:
+        raise CallError(
+            "Both a data set and ready-made parts were given.",
+            "Leave the data set out, or leave --train, --test and --valid out.",
+        )
+    if isinstance(source, str) and _is_name(source):
+        found = load(source, download=inputs.download, on_progress=on_progress)
+        return DataSet(found.name, found.table, _changed(found.protocol, inputs))
+    table = read(source, columns=inputs.columns, items=inputs.items, users=inputs.users)
+    protocol, note = _protocol(table, inputs)
+    name = Path(source).name if isinstance(source, str | Path) else "your table"
+    return DataSet(name, _noted(table, note), protocol)
+
+
+def _is_name(source: str) -> bool:
+    """A data set's name, or something that looks like one and no file."""
+    known = {name for kept in SETS.values() for name in (kept.name, getattr(kept, "folder", ""))}
+    if source in known:
+        return True
+    if not Path(source).exists() and not Path(source).suffix and "/" not in source:
+        find(source)  # raises UnknownName with the known ones
+    return False
+
+
+def _ready_made(inputs: Inputs) -> DataSet:
+    if not (inputs.train and inputs.test):
+        raise CallError(
+            "No data was given.",
+            "Give a data set's name or a file, or both --train FILE and --test FILE.",
+        )
+    if inputs.split is not None:
+        raise CallError(
+            "A ready-made split cannot be split again.", "Leave --split out, or --train and --test."
+        )
+    parts = {"train": inputs.train, "valid": inputs.valid, "test": inputs.test}
+    frames, notes = [], []
+    items = users = None
+    for part, path in parts.items():
+        if path is None:
+            continue
+        first = part == "train"
+        table = read(
+            path,
+            columns=inputs.columns,
+            items=inputs.items if first else None,
+            users=inputs.users if first else None,
+        )
+        if first:
+            items, users = table.items, table.users
+        frames.append(table.events.with_columns(pl.lit(part).alias("part")))
+        notes += [f"{part}: {note}" for note in table.notes]
+    columns = [set(frame.columns) for frame in frames]
+    if any(c != columns[0] for c in columns):
+        differing = sorted(set.union(*columns) - set.intersection(*columns))
+        raise InputError(
+            f"The parts do not have the same columns: {', '.join(differing)} not in all.",
+            "Give the parts the same columns, or name them with --user, --item, --time and so on.",
+        )
+    events = pl.concat(
+        [frame.select(frames[0].columns) for frame in frames], how="vertical_relaxed"
+    )
+    protocol = _changed(Protocol(split="ready-made"), inputs)
+    return DataSet("ready-made", Table(events, items, users, tuple(notes)), protocol)
+
+
+def _protocol(table: Table, inputs: Inputs) -> tuple[Protocol, str | None]:
+    if inputs.split is not None:
+        return _changed(Protocol(split=inputs.split), inputs), None
+    if "time" in table.events.columns:
+        return _changed(Protocol(split="time"), inputs), "split by time: the last tenth is the test"
+    if "order" in table.events.columns:
+        note = "no times but an order: the last event of each user is the test"
+        return _changed(Protocol(split="leave-last-out"), inputs), note
+    note = "no times: a random tenth of each user's items is the test"
+    return _changed(Protocol(split="random"), inputs), note
+
+
+def _changed(protocol: Protocol, inputs: Inputs) -> Protocol:
+    changes: dict[str, Any] = {"split_seed": inputs.split_seed}
+    if inputs.k_core is not None:
+        changes["k_core"] = inputs.k_core
+    if inputs.min_rating is not None:
+        changes["min_rating"] = inputs.min_rating
+    if inputs.split is not None:
+        changes["split"] = inputs.split
+    return protocol.but(**changes)
+
+
+def _noted(table: Table, note: str | None) -> Table:
+    if note is None:
+        return table
+    return Table(table.events, table.items, table.users, (*table.notes, note))

@@ -1,0 +1,144 @@
+"""What a comparison says: differences with intervals, a document, a verdict in words."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from honeyguide.evaluate.evaluator import Evaluation, summary
+
+if TYPE_CHECKING:
+    from honeyguide.experiment.compare import Comparison
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The best model against another, on the same users: mean difference of a metric, 95 %."""
+
+    metric: str
+    best: str
+    other: str
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves 0 out."""
+        return self.low > 0
+
+
+def differences(found: Mapping[tuple[str, int], Evaluation], name: str) -> list[Difference]:
+    """The model with the best mean against each other one, paired by user, seeds averaged."""
+    by_model: dict[str, list[np.ndarray]] = {}
+    for (model, _), evaluation in found.items():
+        if name in evaluation.per_user:
+            by_model.setdefault(model, []).append(evaluation.per_user[name])
+    means = {model: np.mean(values, axis=0) for model, values in by_model.items()}
+    if len(means) < 2:
+        return []
+    best = max(means, key=lambda model: float(means[model].mean()))
+    told = []
+    for other, values in means.items():
+        if other == best:
+            continue
+        paired = summary(means[best] - values)
+        if paired.low is not None and paired.high is not None:
+            told.append(Difference(name, best, other, paired.mean, paired.low, paired.high))
+    return told
+
+
+def document(comparison: "Comparison", per_user: str | None) -> dict[str, Any]:
+    """The result file: machine, data, results, aggregate, tests."""
+    results = []
+    for result in comparison.results:
+        told, fitted = result.evaluation, result.fitted
+        results.append(
+            {
+                "model": result.model,
+                "seed": result.seed,
+                "query": result.query,
+                "metrics": {k: asdict(v) for k, v in told.summaries().items()} if told else {},
+                "seconds": {
+                    "fit": fitted.seconds if fitted else None,
+                    "evaluate": told.seconds if told else None,
+                    "epoch": fitted.epoch_seconds if fitted else None,
+                },
+                "epochs": fitted.epochs if fitted else None,
+                "best_epoch": fitted.best_epoch if fitted else None,
+                "peak_memory_mb": round(result.peak_memory_mb, 1),
+                "config": result.spec.model_dump(mode="json"),
+                "skipped": result.skipped,
+                "per_user": per_user
+                and told
+                and f"{per_user}/{result.model}-{result.seed}.parquet",
+            }
+        )
+    return {
+        "format": FORMAT,
+        "machine": comparison.machine,
+        "data": comparison.about,
+        "run": comparison.run.model_dump(mode="json"),
+        "results": results,
+        "aggregate": _aggregate(comparison),
+        "tests": [asdict(d) | {"clear": d.clear} for d in comparison.differences],
+        "verdict": comparison.verdict,
+    }
+
+
+def _aggregate(comparison: "Comparison") -> list[dict[str, Any]]:
+    """By model: mean and standard deviation over seeds."""
+    rows = []
+    for model in dict.fromkeys(result.model for result in comparison.results):
+        told = [r.evaluation for r in comparison.results if r.model == model and r.evaluation]
+        if not told:
+            continue
+        values = {name: [e[name] for e in told] for name in told[0].summaries()}
+        rows.append(
+            {
+                "model": model,
+                "seeds": len(told),
+                "metrics": {
+                    name: {"mean": float(np.mean(v)), "sd": float(np.std(v, ddof=1))}
+                    if len(v) > 1
+                    else {"mean": v[0], "sd": None}
+                    for name, v in values.items()
+                },
+            }
+        )
+    return rows
+
+
+def verdict(comparison: "Comparison") -> str:
+    """Which model to choose here, and why."""
+    told = [r for r in comparison.results if r.evaluation]
+    if not told:
+        return "No model could be measured: " + "; ".join(
+            f"{r.model}: {r.skipped}" for r in comparison.results
+        )
+    name = comparison.run.metrics[0]
+    if len({r.model for r in told}) == 1:
+        only = told[0]
+        assert only.evaluation is not None
+        return f"{only.model} has {name} {only.evaluation[name]:.4f}; nothing to compare it with."
+    if not comparison.differences:
+        return f"{name} has no value per user, so no model can be called better."
+    best = comparison.differences[0].best
+    tied = [d.other for d in comparison.differences if not d.clear]
+    seconds = {r.model: r.fitted.seconds for r in told if r.fitted}
+    if not tied:
+        second = min(comparison.differences, key=lambda d: d.mean)
+        return (
+            f"Choose {best}: its {name} is {second.mean:.4f} above {second.other}'s, the next best "
+            f"(95 % interval {second.low:.4f} to {second.high:.4f}, paired over users)."
+        )
+    quickest = min([best, *tied], key=lambda model: seconds[model])
+    others = ", ".join(model for model in [best, *tied] if model != quickest)
+    return (
+        f"No clear winner: {best} leads in {name}, but {' and '.join(tied)} cannot be told apart "
+        f"from it (95 %, paired over users). Choose {quickest}, which trains in "
+        f"{seconds[quickest]:.1f} s, unless you have a reason for {others}."
+    )

@@ -1,0 +1,74 @@
+"""All that a run needs, in one value: the same fields in Python, as flags and in a TOML file."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from honeyguide.config import Config
+from honeyguide.data.opening import Inputs
+from honeyguide.errors import CallError, InputError, UnknownName
+from honeyguide.evaluate.evaluator import DEFAULT_METRICS
+from honeyguide.models.spec import Spec
+from honeyguide.models.table import spec_named
+from honeyguide.train.trainer import Training
+
+BASELINES = ("popular", "item-knn", "ease", "ials")
+
+
+class Run(Config):
+    """A comparison."""
+
+    data: str | None = None
+    """A data set's name or a file; None with ready-made parts in `inputs`."""
+    inputs: Inputs = Inputs()
+    """Columns, split and parts."""
+    models: tuple[str, ...] = (*BASELINES, "mf")
+    """Names of models."""
+    settings: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - frozen, and copied by pydantic
+    """By model: settings that differ from the defaults."""
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    """The first one decides the verdict."""
+    seeds: tuple[int, ...] = (0,)
+    """Each model is trained once per seed."""
+    training: Training = Training()
+    """Device, precision, what early stopping looks at."""
+
+    def specs(self) -> list[Spec]:
+        """The models with their settings. Raises UnknownName for a model or setting."""
+        for name in self.settings:
+            spec_named(name)
+            if name not in self.models:
+                raise CallError(
+                    f"A setting is given for {name!r}, which is not compared.",
+                    f"The models are: {', '.join(self.models)}.",
+                )
+        return [spec_named(name)(**self.settings.get(name, {})) for name in self.models]
+
+
+def run_file(path: Path) -> dict[str, Any]:
+    """The fields of a Run in a TOML file. Raises InputError, CallError."""
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError:
+        raise InputError(f"There is no file {path}.", "Check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}.", "Correct the file.") from None
+
+
+def parse_settings(pairs: list[str]) -> dict[str, dict[str, Any]]:
+    """["sasrec.width=128"] as {"sasrec": {"width": 128}}; values are JSON, or else text."""
+    settings: dict[str, dict[str, Any]] = {}
+    for pair in pairs:
+        left, equals, value = pair.partition("=")
+        model, dot, key = left.partition(".")
+        if not (equals and dot and key):
+            raise CallError(f"{pair!r} is no setting.", "Write model.setting=value, mf.width=128.")
+        known = spec_named(model).model_fields
+        if key not in known:
+            raise UnknownName(f"setting of {model}", key, known)
+        try:
+            settings.setdefault(model, {})[key] = json.loads(value)
+        except json.JSONDecodeError:
+            settings.setdefault(model, {})[key] = value
+    return settings
