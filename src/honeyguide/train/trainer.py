@@ -1,44 +1,50 @@
 """The only loop. It follows what a model's spec declares and never a model's name.
 
 Every random number depends on (seed, epoch, step) alone, so a run that was killed goes on bit for
-bit as if it had not been (same machine, same number of threads).
+bit as if it had not been (same machine, same versions, same number of threads). The caller's own
+random state is left as it was.
 """
 
-import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from honeyguide.config import Config
 from honeyguide.data.batch import Examples, examples
+from honeyguide.data.interactions import Interactions
 from honeyguide.data.sample import step_seed
 from honeyguide.data.split import Holdout
 from honeyguide.data.training import TrainingData
-from honeyguide.errors import CallError, TrainingError
+from honeyguide.errors import CallError, InputError, TrainingError
 from honeyguide.evaluate.evaluator import evaluate
-from honeyguide.models.spec import Learned, LearnedSpec, Model, Solved
+from honeyguide.evaluate.metrics import metric
+from honeyguide.files import remove_temporaries
+from honeyguide.models.spec import Learned, LearnedSpec, Model, Schema, Solved, Spec
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train import checkpoint
-from honeyguide.train.checkpoint import Progressed
-from honeyguide.train.device import Precision, autocast, choose_device
+from honeyguide.train.checkpoint import Progressed, fingerprint
+from honeyguide.train.device import Precision, autocast, choose_device, choose_precision
+from honeyguide.train.disk import writing
+from honeyguide.train.interruption import interruptions
 from honeyguide.train.journal import Journal
-from honeyguide.train.progress import Quiet, Reporter
+from honeyguide.train.progress import Moment, Quiet, Reporter
 
+JOURNAL = "journal.jsonl"
 VALIDATION_USERS = 10_000  # drawn once per run; the standard error of nDCG is then below .004
 
 
 class Training(Config):
     """How to train, apart from what the model's spec says."""
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Fixes initial values, order, negatives and dropout."""
     device: str = "auto"
     """auto, cpu or cuda."""
@@ -46,13 +52,17 @@ class Training(Config):
     """auto takes bf16 where it pays (AMX, CUDA); f32 for the last digit."""
     metric: str = "ndcg@10"
     """What early stopping looks at."""
-    checkpoint_seconds: float = 60.0
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
     """At most so much work is lost by a crash; 0 writes after every step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What came of it: epochs trained, the best one (None without validation), seconds."""
+    """What came of it: epochs trained, the best one (counted from 0, None without validation).
+
+    seconds: everything, over all sittings. epoch_seconds: median of an epoch's training. journal:
+    its lines.
+    """
 
     epochs: int
     best_epoch: int | None
@@ -60,6 +70,13 @@ class Fitted:
     seconds: float
     epoch_seconds: float | None
     journal: list[dict[str, Any]]
+
+
+def build(spec: Spec, schema: Schema, seed: int) -> Model:
+    """A model whose initial values depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return spec.build(schema)
 
 
 def fit(
@@ -75,10 +92,15 @@ def fit(
     """Train a model; afterwards it is on the CPU and ready to answer.
 
     valid: early stopping looks here and the best epoch is kept; without it all epochs of the spec
-    are trained. folder: where journal and checkpoint go. Raises TrainingError on a loss that is
-    not a number; Ctrl-C leaves a checkpoint and raises KeyboardInterrupt.
+    are trained. folder: where journal and checkpoint go, for one run at a time; without `resume`
+    those of an earlier run are replaced. resume: go on from the checkpoint of the folder, or start
+    where there is none. Raises TrainingError on a loss or weight that is not a number, a full disk,
+    too little memory, a checkpoint of another run; CallError on settings that cannot be. Ctrl-C
+    leaves a checkpoint and raises KeyboardInterrupt.
     """
     training = training or Training()
+    if resume and folder is None:
+        raise CallError("Nothing to resume: no folder was given.", "Name one with --out.")
     missing = [
         need for need in sorted(model.spec.needs) if getattr(data.interactions, need) is None
     ]
@@ -87,15 +109,18 @@ def fit(
             f"{model.spec.name} needs {' and '.join(missing)}, and the table has none.",
             "Name a column with --time or --order (--order file if the rows stand in order).",
         )
-    started = perf_counter()
-    if isinstance(model, Solved):
-        model.solve(data, training.seed)
-        return Fitted(1, None, None, perf_counter() - started, None, [])
-    assert isinstance(model, Learned)
-    run = _Run(model, data, valid, training, folder, reporter or Quiet())
-    if resume:
-        run.resume()
-    return run.go()
+    device = choose_device(training.device)
+    metric(training.metric)
+    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+        if isinstance(model, Solved):
+            started = perf_counter()
+            model.solve(data, training.seed)
+            model.eval()
+            return Fitted(1, None, None, perf_counter() - started, None, [])
+        assert isinstance(model, Learned)
+        run = _Run(model, data, valid, training, device, folder, reporter or Quiet())
+        run.open(resume)
+        return run.go()
 
 
 class _Run:
@@ -107,55 +132,74 @@ class _Run:
         data: TrainingData,
         valid: Holdout | None,
         training: Training,
+        device: torch.device,
         folder: Path | None,
         reporter: Reporter,
     ) -> None:
         spec = model.spec
         assert isinstance(spec, LearnedSpec)
         self.model, self.data, self.spec, self.training = model, data, spec, training
-        self.valid = valid and _sampled(valid, training.seed)
+        self.valid = None if valid is None else _sampled(valid, training.seed)
         self.folder, self.reporter = folder, reporter
-        self.device = choose_device(training.device)
         self.examples: Examples = examples(data.interactions, spec.asked())
-        if len(self.examples) == 0:
-            raise TrainingError(
-                "There is nothing to learn from: no user has events that count.",
+        if self.examples.targets == 0:
+            raise InputError(
+                "There is nothing to learn from: no user has enough events that count.",
                 "Give more data, or lower --k-core and --min-rating.",
             )
-        model.to(self.device)
+        self.device = device
+        # reading a loss stops a GPU, so there it is done every so many steps
+        self.check_every = 1 if device.type == "cpu" else 100
+        self.precision = choose_precision(device, training.precision)
+        self.autocast = autocast(device, self.precision)
+        model.to(device)
         self.optimiser = torch.optim.AdamW(
             model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
         )
         self.steps = -(-len(self.examples) // spec.batch)
         self.best: dict[str, Tensor] = {}
-        about = {
-            "model": spec.name,
-            "spec": spec.model_dump(mode="json"),
-            "training": training.model_dump(exclude={"checkpoint_seconds"}),
-            "events": len(data.interactions),
-            "steps": self.steps,
-        }
-        self.state = Progressed(about)
-        self.journal = Journal(folder and folder / "journal.jsonl")
-        self.saved = perf_counter()
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+        self.state = Progressed({} if folder is None else self._about())
+        self.journal = Journal(None if folder is None else folder / JOURNAL)
+        self.saved = self.ticked = perf_counter()
 
-    def resume(self) -> None:
-        """Go on from the checkpoint of the folder, if there is one."""
+    def _about(self) -> dict[str, Any]:
+        valid = self.valid
+        return {
+            "model": self.spec.name,
+            "spec": self.spec.model_dump(mode="json"),
+            "schema": self.model.schema.model_dump(mode="json"),
+            "seed": self.training.seed,
+            "device": self.device.type,
+            "precision": self.precision,
+            "data": fingerprint(_columns(self.data.interactions)),
+            "metric": None if valid is None else self.training.metric,
+            "validation": None
+            if valid is None
+            else fingerprint([valid.users, *_columns(valid.history), *_columns(valid.truth)]),
+        }
+
+    def open(self, resume: bool) -> None:
+        """Take the folder: go on from what is there, or clear it."""
         if self.folder is None:
-            raise CallError("Nothing to resume: no folder was given.", "Name one with --out.")
-        found = checkpoint.read(self.folder, self.state.about)
-        if found is not None:
-            self.best = checkpoint.unpack(found.tensors, self.model, self.optimiser)
-            self.state = replace(found, tensors={})
-        self.journal.resume(self.state.epoch)
+            return
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            remove_temporaries(self.folder)
+        found = checkpoint.read(self.folder, self.state.about) if resume else None
+        if found is None:
+            # first, lest a kill leaves an old checkpoint beside a new journal
+            checkpoint.remove(self.folder)
+            self.journal.start()
+            return
+        self.journal.resume(found.epoch)
+        self.best = checkpoint.unpack(found.tensors, self.model, self.optimiser)
+        self.best = {name: tensor.to(self.device) for name, tensor in self.best.items()}
+        self.state = replace(found, tensors={})
 
     def go(self) -> Fitted:
         """All epochs that are left."""
-        if self.state.epoch == 0 and self.state.step == 0:
-            self.journal.resume(0)
-        with _interruptions() as interrupted:
+        self.saved = self.ticked = perf_counter()
+        with interruptions() as interrupted:
             while not self.state.finished:
                 self._epoch(interrupted)
         if self.best:
@@ -165,85 +209,117 @@ class _Run:
         state, lines = self.state, self.journal.lines
         return Fitted(
             epochs=state.epoch,
-            best_epoch=state.best_epoch if self.best else None,
-            best=state.best if self.best else None,
+            best_epoch=state.best_epoch,
+            best=state.best,
             seconds=state.seconds,
-            epoch_seconds=float(np.median([line["seconds"] for line in lines])) if lines else None,
+            epoch_seconds=float(np.median([line["seconds"] for line in lines])),
             journal=lines,
         )
 
     def _epoch(self, interrupted: threading.Event) -> None:
-        state, spec, seed = self.state, self.spec, self.training.seed
-        order = np.random.default_rng((seed, state.epoch)).permutation(len(self.examples))
-        started, before = perf_counter(), state.seconds
+        state, spec = self.state, self.spec
+        order = np.random.default_rng((self.training.seed, state.epoch)).permutation(
+            len(self.examples)
+        )
         self.model.train()
-        check_every = 1 if self.device.type == "cpu" else 100  # reading a loss stops a GPU
         pending = torch.zeros((), device=self.device)
         while state.step < self.steps:
-            rows = order[state.step * spec.batch : (state.step + 1) * spec.batch]
-            pending += self._step(rows)
+            pending += self._step(order[state.step * spec.batch : (state.step + 1) * spec.batch])
             state.step += 1
-            if state.step % check_every == 0 or state.step == self.steps:
+            if state.step % self.check_every == 0 or state.step == self.steps:
                 state.loss_sum += pending.item()
                 pending.zero_()
-                self._check_loss()
-                self._report(started)
-                state.seconds = before + perf_counter() - started
+                if not np.isfinite(state.loss_sum):
+                    raise self._diverged("loss")
+                state.epoch_seconds += self._tick()
+                self._report()
                 self._checkpoint_if_due(interrupted)
-        self._end_epoch(started)
-        state.seconds = before + perf_counter() - started
+                self._tick()
+        self._end_epoch()
         self._checkpoint_if_due(interrupted)
 
     def _step(self, rows: np.ndarray) -> Tensor:
         number = step_seed(self.training.seed, self.state.epoch, self.state.step)
-        torch.manual_seed(number)
-        batch = self.examples.batch(rows, number)
-        if self.device.type != "cpu":
-            batch = batch.to(self.device)
-        self.optimiser.zero_grad()
-        with autocast(self.device, self.training.precision):
-            loss = self.model.loss(batch)
-        loss.backward()
-        self.optimiser.step()
-        detached: Tensor = loss.detach()
-        return detached
-
-    def _check_loss(self) -> None:
-        if not np.isfinite(self.state.loss_sum):
-            where = f"epoch {self.state.epoch}, step {self.state.step}"
-            kept = " The last checkpoint is kept." if self.folder is not None else ""
+        # not torch.manual_seed, which writes a traceback for each device not yet started (120 us)
+        torch.default_generator.manual_seed(number)
+        if self.device.type == "cuda":
+            torch.cuda.default_generators[self.device.index].manual_seed(number)
+        try:
+            batch = self.examples.batch(rows, number)
+            if self.device.type != "cpu":
+                batch = batch.to(self.device)
+            self.optimiser.zero_grad()
+            with self.autocast:
+                loss: Tensor = self.model.loss(batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+        except (MemoryError, RuntimeError) as error:
+            if not _means_too_little_memory(error):
+                raise
             raise TrainingError(
-                f"The loss is not a number any more ({where}).{kept}",
-                "Lower learning_rate, or raise weight_decay or dropout.",
-            )
+                f"There is not enough memory for a step ({self._where()}).",
+                f"Lower batch ({self.spec.batch}) or the model's sizes, or free memory.",
+            ) from error
+        return loss.detach()
 
-    def _end_epoch(self, started: float) -> None:
+    def _where(self) -> str:
+        return f"epoch {self.state.epoch}, step {self.state.step}, counted from 0"
+
+    def _diverged(self, what: str) -> TrainingError:
         state = self.state
-        trained = perf_counter() - started
+        last = max(state.step - 1, 0)
+        first = last - last % self.check_every
+        steps = f"step {last}" if first == last else f"steps {first} to {last}"
+        stands = self.folder is not None and (self.folder / checkpoint.FILE).exists()
+        kept = " The checkpoint before it is kept." if stands else ""
+        return TrainingError(
+            f"The {what} is not a finite number any more (epoch {state.epoch}, {steps}, counted "
+            f"from 0).{kept}",
+            f"Lower learning_rate ({self.spec.learning_rate:g}) and start anew.",
+        )
+
+    def _check_weights(self) -> None:
+        """A loss is one step behind: it was finite before the update that spoilt the weights.
+
+        One pass over memory, done once per epoch and before a checkpoint is written.
+        """
+        moments = [t for state in self.optimiser.state.values() for t in state.values()]
+        for tensor in [*(p.detach() for p in self.model.parameters()), *moments]:
+            # a sum is not finite if any part is not; it may also overflow, so look closer then
+            if not bool(tensor.sum().isfinite()) and not bool(tensor.isfinite().all()):
+                raise self._diverged("result of an update")
+
+    def _end_epoch(self) -> None:
+        state, name = self.state, self.training.metric
+        self._check_weights()
         line: dict[str, Any] = {
             "epoch": state.epoch,
             "loss": state.loss_sum / self.steps,
-            "seconds": trained,
-            "targets_per_second": self.examples.targets / trained,
+            "seconds": state.epoch_seconds,
+            "targets_per_second": self.examples.targets / state.epoch_seconds,
+            "valid": None,
         }
         if self.valid is not None:
-            line["valid"] = {self.training.metric: self._validate()}
-            line["valid_seconds"] = perf_counter() - started - trained
-            if line["valid"][self.training.metric] > state.best:
-                state.best, state.best_epoch = line["valid"][self.training.metric], state.epoch
+            self._tick()
+            value = self._validate(self.valid)
+            line |= {"valid": {name: value}, "valid_seconds": self._tick()}
+            if state.best is None or value > state.best:
+                state.best, state.best_epoch = value, state.epoch
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.journal.add(line)
-        waited = state.epoch - state.best_epoch >= self.spec.patience
-        state.epoch, state.step, state.loss_sum = state.epoch + 1, 0, 0.0
-        state.finished = state.epoch >= self.spec.epochs or (self.valid is not None and waited)
+        waited = 0 if state.best_epoch is None else state.epoch - state.best_epoch
+        state.epoch, state.step = state.epoch + 1, 0
+        state.loss_sum, state.epoch_seconds = 0.0, 0.0
+        enough = state.best_epoch is not None and waited >= self.spec.patience
+        state.finished = state.epoch >= self.spec.epochs or enough
+        self._tick()
 
-    def _validate(self) -> float:
-        assert self.valid is not None
+    def _validate(self, valid: Holdout) -> float:
         self.model.eval()
         self.model.settle(self.data)
         told = evaluate(
             Exhaustive(self.model),
-            self.valid,
+            valid,
             rule=self.spec.rule,
             past=self.spec.past,
             metrics=[self.training.metric],
@@ -251,47 +327,64 @@ class _Run:
         )
         return told[self.training.metric]
 
-    def _report(self, started: float) -> None:
-        state = self.state
-        done = state.epoch * self.steps + state.step
-        speed = self.examples.targets * state.step / self.steps / (perf_counter() - started)
-        metric = f" {self.training.metric} {state.best:.4f}" if self.best else ""
-        text = f"epoch {state.epoch} loss {state.loss_sum / state.step:.4f}{metric}"
-        self.reporter.step(done, self.spec.epochs * self.steps, f"{text} {speed:,.0f} targets/s")
+    def _report(self) -> None:
+        state, lines = self.state, self.journal.lines
+        validated = lines[-1]["valid"] if lines else None
+        self.reporter.step(
+            Moment(
+                epoch=state.epoch,
+                epochs=self.spec.epochs,
+                done=state.epoch * self.steps + state.step,
+                total=self.spec.epochs * self.steps,
+                loss=state.loss_sum / state.step,
+                metric=self.training.metric,
+                value=None if validated is None else validated[self.training.metric],
+                targets_per_second=self.examples.targets
+                * (state.step / self.steps)
+                / state.epoch_seconds,
+            )
+        )
+
+    def _tick(self) -> float:
+        """Seconds since the last tick, added to those of the run."""
+        now = perf_counter()
+        passed, self.ticked = now - self.ticked, now
+        self.state.seconds += passed
+        return passed
 
     def _checkpoint_if_due(self, interrupted: threading.Event) -> None:
         due = perf_counter() - self.saved >= self.training.checkpoint_seconds
-        last = self.state.finished
-        if self.folder is not None and (due or last or interrupted.is_set()):
-            self.state.tensors = checkpoint.pack(self.model, self.optimiser, self.best)
-            checkpoint.write(self.folder, self.state)
+        asked = interrupted.is_set()
+        if self.folder is not None and (due or asked or self.state.finished):
+            self._check_weights()
+            tensors = checkpoint.pack(self.model, self.optimiser, self.best)
+            checkpoint.write(self.folder, replace(self.state, tensors=tensors))
             self.saved = perf_counter()
-        if interrupted.is_set():
+        if asked:
             raise KeyboardInterrupt
 
 
 def _sampled(valid: Holdout, seed: int) -> Holdout:
+    if not len(valid.users):
+        raise InputError(
+            "No user of the validation part has both a history and something to find.",
+            "Give more data, or choose another --split.",
+        )
     if len(valid.users) <= VALIDATION_USERS:
         return valid
     drawn = np.random.default_rng(seed).choice(valid.users, VALIDATION_USERS, replace=False)
     return replace(valid, users=np.sort(drawn))
 
 
-@contextmanager
-def _interruptions() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that a step is never cut in two; a second Ctrl-C cuts."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
+def _columns(events: Interactions) -> Iterator[np.ndarray]:
+    """Everything in numbers that training could look at."""
+    for column in fields(events):
+        value = getattr(events, column.name)
+        if isinstance(value, np.ndarray):
+            yield value
 
-    def remember(number: int, frame: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
 
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _means_too_little_memory(error: MemoryError | RuntimeError) -> bool:
+    # torch's own allocator for the CPU says so in words only
+    named = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return named or "DefaultCPUAllocator" in str(error)
