@@ -6,18 +6,19 @@ set), or a sequence (every position of one user's window at once).
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Pairs, Query, query
-from honeyguide.data.rule import Rule
+from honeyguide.data.rule import SIGN, Rule
 from honeyguide.data.sample import Negatives, Sampling
+from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError
 
 Unit = Literal["pair", "user row", "sequence"]
@@ -51,6 +52,7 @@ class Batch:
         return replace(self, query=self.query.to(device), row=row, **moved)
 
 
+@runtime_checkable
 class Examples(Protocol):
     """Everything that one epoch goes through, numbered 0 to len - 1."""
 
@@ -79,7 +81,11 @@ class Asked:
 
 
 def examples(events: Interactions, asked: Asked) -> Examples:
-    """The examples of a log in the unit that the model declares."""
+    """The examples of a log in the unit that the model declares.
+
+    With negatives of their own, users who know every item give no example: there is nothing that
+    they like less. Raises CallError for a sequence without an order.
+    """
     counted = events.counting(asked.rule)
     if asked.unit == "sequence":
         if events.order is None:
@@ -87,29 +93,40 @@ def examples(events: Interactions, asked: Asked) -> Examples:
                 "A sequence model needs an order, and the table has none.",
                 "Name a column with --time or --order (--order file if the rows stand in order).",
             )
-        return Sequences(counted, _drawing(counted, asked), _windows(counted, asked.history))
-    if asked.unit == "user row":
-        return UserRows(counted, counted.pairs(asked.rule))
+        draw, able = _drawing(counted.pairs(asked.rule), asked)
+        windows, targets = _windows(counted, asked.history, able)
+        return Sequences(counted, draw, windows, targets)
     matrix = counted.pairs(asked.rule)
-    users = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return PairRows(counted, users, matrix.indices.astype(np.int64), _drawing(counted, asked))
+    if asked.unit == "user row":
+        assert asked.negatives == 0, "a user row is compared with all items"
+        return UserRows(counted, matrix, np.flatnonzero(np.diff(matrix.indptr)))
+    draw, able = _drawing(matrix, asked)
+    users = np.repeat(np.arange(len(able)), np.diff(matrix.indptr))
+    items, kept = matrix.indices.astype(np.int64), able[users]
+    return PairRows(counted, users[kept], items[kept], draw)
 
 
-Draw = Callable[[np.ndarray, int], tuple[Tensor | None, Tensor | None]]
+# users (B,), places P, seed -> negatives and the log-probabilities they were drawn with
+Draw = Callable[[np.ndarray, int, int], tuple[Tensor | None, Tensor | None]]
 
 
-def _drawing(events: Interactions, asked: Asked) -> Draw:
-    """users (B,), seed -> negatives and the log-probabilities they were drawn with."""
+def _drawing(matrix: sp.csr_array, asked: Asked) -> tuple[Draw, Bool[np.ndarray, " U"]]:
+    """How negatives are drawn, and for which users they can be."""
     if asked.negatives == 0:
-        return lambda users, seed: (None, None)
-    source = Negatives.of(events.pairs(asked.rule), asked.sampling)
+        return lambda users, places, seed: (None, None), np.ones(matrix.shape[0], dtype=bool)
+    source, count = Negatives.of(matrix, asked.sampling), asked.negatives
     log_p = torch.from_numpy(source.log_p)
+
+    def shared(users: np.ndarray, places: int, seed: int) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(source.shared(count, seed)), log_p
+
+    def own(users: np.ndarray, places: int, seed: int) -> tuple[Tensor, Tensor]:
+        drawn = torch.from_numpy(source.for_users(users, places * count, seed))
+        return drawn.view(len(users), places, count), log_p
+
     if asked.shared:
-        return lambda users, seed: (torch.from_numpy(source.shared(asked.negatives, seed)), log_p)
-    return lambda users, seed: (
-        torch.from_numpy(source.for_users(users, asked.negatives, seed))[:, None],
-        log_p,
-    )
+        return shared, np.ones(matrix.shape[0], dtype=bool)
+    return own, source.possible()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,34 +147,36 @@ class PairRows:
 
     def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
         users = self.users[rows]
-        negatives, log_p = self.draw(users, seed)
+        negatives, log_p = self.draw(users, 1, seed)
         target = torch.from_numpy(self.items[rows])[:, None]
         return Batch(_nameless(users), torch.zeros_like(target), target, negatives, log_p)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserRows:
-    """One example per user: all the items that count."""
+    """One example per user who has any: all the items that count."""
 
     events: Interactions
     matrix: sp.csr_array
+    users: Int64[np.ndarray, " M"]
 
     @property
     def targets(self) -> int:
         return int(self.matrix.nnz)
 
     def __len__(self) -> int:
-        return int(self.matrix.shape[0])
+        return len(self.users)
 
     def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
-        part = self.matrix[rows]
+        users = self.users[rows]
+        part = self.matrix[users]
         pairs = Pairs(
             torch.from_numpy(part.indices.astype(np.int64)),
             torch.from_numpy(part.data),
             torch.from_numpy(part.indptr.astype(np.int64)),
         )
         none = torch.zeros((len(rows), 0), dtype=torch.int64)
-        return Batch(_nameless(rows), none, none, row=pairs)
+        return Batch(_nameless(users), none, none, row=pairs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,16 +184,14 @@ class Sequences:
     """One example per window: every event but the last asks for the event after it.
 
     windows: (W, 2) first and one-past-last event row. A user longer than the history gives
-    several windows, so that every event but the first is a target exactly once.
+    several windows, so that every event but the first is a target exactly once. An event that
+    does not speak for its item is read and never asked for.
     """
 
     events: Interactions
     draw: Draw
     windows: Int64[np.ndarray, "W 2"]
-
-    @property
-    def targets(self) -> int:
-        return int((self.windows[:, 1] - self.windows[:, 0] - 1).sum())
+    targets: int
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -200,25 +217,32 @@ class Sequences:
             value=None if events.value is None else padded(events.value, 0, np.float32),
             time=None if events.time is None else padded(events.time, 0, np.float64),
         )
-        negatives, log_p = self.draw(users, seed)
+        speaks = torch.from_numpy(SIGN)[padded(events.kind, 1, np.int64)] > 0
+        target = padded(events.item, 1, np.int64).masked_fill(~speaks, PAD)
+        negatives, log_p = self.draw(users, width, seed)
         at = torch.arange(width).expand(len(rows), width)
-        return Batch(asked, at, padded(events.item, 1, np.int64), negatives, log_p)
+        return Batch(asked, at, target, negatives, log_p)
 
 
-def _windows(events: Interactions, history: int | None) -> Int64[np.ndarray, "W 2"]:
-    """Cut each user's events from the end into windows of `history` targets that share one event."""
+def _windows(
+    events: Interactions, history: int | None, able: Bool[np.ndarray, " U"]
+) -> tuple[Int64[np.ndarray, "W 2"], int]:
+    """Each user's events cut from the end into windows of `history` targets that share one event.
+
+    Windows without a target are left out. Also the number of targets.
+    """
     starts, ends = events.offsets[:-1], events.offsets[1:]
-    if history is None:
-        pieces = (ends - starts > 1).astype(np.int64)
-        span = ends - starts
-    else:
-        pieces = np.maximum(np.ceil((ends - starts - 1) / history), 0).astype(np.int64)
-        span = np.full(len(starts), history)
+    targets = np.where(able, np.maximum(ends - starts - 1, 0), 0)
+    span = max(int(targets.max(initial=1)), 1) if history is None else history
+    pieces = -(-targets // span)
     user = np.repeat(np.arange(len(starts)), pieces)
     piece = np.arange(len(user)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    last = ends[user] - piece * span[user]
-    first = np.maximum(last - span[user] - 1, starts[user])
-    return np.stack([first, last], axis=1).astype(np.int64)
+    last = ends[user] - piece * span
+    first = np.maximum(last - span - 1, starts[user])
+    speaking = np.concatenate([[0], np.cumsum(SIGN[events.kind] > 0)])
+    asked = speaking[last] - speaking[first + 1]
+    windows = np.stack([first, last], axis=1).astype(np.int64)
+    return windows[asked > 0], int(asked.sum())
 
 
 def _nameless(users: Int64[np.ndarray, " B"]) -> Query:

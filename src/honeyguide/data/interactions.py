@@ -1,9 +1,10 @@
 """What people did, as numbers: one row is one event, sorted by user and, where known, by order.
 
-Frozen arrays. A change (fewer events, other numbers) is a new value. N events, U users.
+Frozen arrays. A change (fewer events, other numbers) is a new value. N events, U users, I items
+with PAD.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -16,9 +17,10 @@ from honeyguide.data.kinds import KINDS
 from honeyguide.data.rule import SEEN, SIGN, Rule
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD, Vocab
-from honeyguide.errors import InputError
+from honeyguide.errors import ColumnError, InputError, UnknownName, ValueInColumn
 
 PARTS = {"train": 0, "valid": 1, "test": 2}
+_KIND_NUMBERS = {kind.name: kind.number for kind in KINDS.values()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +28,10 @@ class Interactions:
     """Events sorted by (user, order); the events of user u are offsets[u] to offsets[u + 1].
 
     order: what sorted the events inside a user: "time", "column", or None where nothing is known;
-    models and splits that need an order refuse None. time: seconds since 1970.
+    models and splits that need an order refuse None. Equal ones keep the order of the table.
+    item: PAD for a search, whose words stand in text, and for an item that a given vocabulary does
+    not know. time: seconds since 1970. value, propensity: NaN = none. position, session: 0 = none;
+    sessions are numbered in the order of their ids. A column that says nothing is None.
     """
 
     users: Vocab
@@ -46,36 +51,43 @@ class Interactions:
 
     @staticmethod
     def of(table: Table, users: Vocab | None = None, items: Vocab | None = None) -> "Interactions":
-        """The events of a table. Without vocabularies, all users and items of its events."""
+        """The events of a table. Without vocabularies, all users and items of its events.
+
+        Raises ColumnError without user_id or item_id; ValueInColumn for a missing time or order,
+        an item missing outside a search, a column of the wrong type; UnknownName for a kind or
+        part nobody knows; InputError for users that a given vocabulary does not hold.
+        """
         events = table.events
-        users = users or Vocab.of_users(events["user_id"])
-        items = items or Vocab.of_items(events["item_id"].drop_nulls())
+        for name, option in (("user_id", "--user"), ("item_id", "--item")):
+            if name not in events.columns:
+                raise ColumnError(name.removesuffix("_id"), name, events.columns, option)
+        kind = _kinds(events)
+        no_item = events["item_id"].is_null().to_numpy() & (kind != KINDS["search"].number)
+        if no_item.any():
+            raise ValueInColumn(
+                f"{int(no_item.sum())} of {len(events)} events have no item and are no searches.",
+                "Fill in item_id or drop these rows.",
+            )
+        users = Vocab.of_users(events["user_id"]) if users is None else users
+        items = Vocab.of_items(events["item_id"].drop_nulls()) if items is None else items
         user, item = users.numbers(events["user_id"]), items.numbers(events["item_id"])
+        strangers = events["user_id"].filter(pl.Series(user < 0))
+        if len(strangers):
+            raise InputError(
+                f"{len(strangers)} of {len(events)} events are of users that the vocabulary does "
+                f"not know, such as {strangers[0]!r}.",
+                "Grow the vocabulary by them first: users.grow(names).",
+            )
         order = next((name for name in ("time", "order") if name in events.columns), None)
-        rank = _sorting(user, events, order)
+        rank = _sorting(user, events)
         session = events.get_column("session_id", default=None)
-        if session is not None:
-            session = session.rank("dense").cast(pl.Int32).fill_null(0)
-        kind = (
-            events["kind"].replace_strict({k.name: k.number for k in KINDS.values()})
-            if "kind" in events.columns
-            else pl.Series(np.full(len(events), KINDS["view"].number))
-        )
         text = events.get_column("text", default=None)
         part = events.get_column("part", default=None)
-        if part is not None:
-            part = part.replace_strict(PARTS, return_dtype=pl.Int8)
 
-        def column(name: str, dtype: type, given: Any = None) -> Any:
-            series = given if given is not None else events.get_column(name, default=None)
-            if series is None or series.null_count() == len(series):
+        def column(name: str, dtype: type) -> Any:
+            if name not in events.columns or events[name].null_count() == len(events):
                 return None
-            numbers = (
-                series.cast(pl.Float64).to_numpy()
-                if series.dtype.is_float()
-                else (series.fill_null(0).to_numpy())
-            )
-            return numbers.astype(dtype)[rank]
+            return _as_numbers(events[name], dtype)[rank]
 
         return Interactions(
             users=users,
@@ -83,15 +95,17 @@ class Interactions:
             offsets=_offsets(user[rank], len(users)),
             user=user[rank].astype(np.int32),
             item=item[rank].astype(np.int32),
-            kind=kind.to_numpy().astype(np.int8)[rank],
+            kind=kind[rank],
             order="column" if order == "order" else order,
             value=column("value", np.float32),
             time=column("time", np.float64),
-            session=column("session_id", np.int32, session),
+            session=None
+            if session is None or session.null_count() == len(session)
+            else _as_numbers(session.rank("dense"), np.int32)[rank],
             position=column("position", np.int32),
             propensity=column("propensity", np.float32),
-            text=None if text is None else text.gather(rank),
-            part=column("part", np.int8, part),
+            text=None if text is None else text.gather(np.arange(len(text))[rank]),
+            part=None if part is None else _by_name(part, PARTS, "part of a split")[rank],
         )
 
     def __len__(self) -> int:
@@ -152,39 +166,53 @@ class Interactions:
 
         A pair whose last event with an opinion speaks against the item is left out.
         """
-        counted = self.counting(rule)
-        keys = counted.user.astype(np.int64) * self.n_items + counted.item
-        sign = SIGN[counted.kind]
-        distinct, inverse = np.unique(keys, return_inverse=True)
-        positive = np.bincount(inverse[sign > 0], minlength=len(distinct)).astype(np.float32)
-        if (sign < 0).any():
-            last = np.ones(len(distinct), dtype=np.int8)
-            last[inverse] = sign  # the events stand in order, so the last assignment stays
-            positive[last < 0] = 0
-        weight = positive if rule.value == "count" else (positive > 0).astype(np.float32)
-        kept = weight > 0
-        rows, columns = np.divmod(distinct[kept], self.n_items)
-        matrix = sp.csr_array(
-            (weight[kept], (rows, columns)), shape=(self.n_users, self.n_items), dtype=np.float32
-        )
-        matrix.sort_indices()
+        shape = (self.n_users, self.n_items)
+        opinion = (rule.mask() & (SIGN != 0))[self.kind] & (self.item != PAD)
+        user, item, kind = self.user, self.item, self.kind
+        if not opinion.all():
+            user, item, kind = user[opinion], item[opinion], kind[opinion]
+        # Two transpositions sort each row by item and keep the order of events of a pair.
+        events: Any = sp.csr_array((SIGN[kind], item, _offsets(user, shape[0])), shape=shape)
+        events = events.tocsc().tocsr()
+        items, sign, ends = events.indices, events.data, events.indptr
+        last = np.ones(len(items), dtype=bool)  # of its pair
+        last[:-1] = items[1:] != items[:-1]
+        last[ends[1:][np.diff(ends) > 0] - 1] = True
+        kept = last & (sign > 0)
+        if rule.value == "count":
+            positive = np.cumsum(sign > 0)
+            count = np.diff(positive[last], prepend=0)
+            weight = count[kept[last]].astype(np.float32)
+        else:
+            weight = np.ones(int(kept.sum()), dtype=np.float32)
+        kept_before = np.concatenate([[0], np.cumsum(kept)]).astype(ends.dtype)
+        matrix: sp.csr_array = sp.csr_array((weight, items[kept], kept_before[ends]), shape=shape)
+        matrix.has_canonical_format = True
         return matrix
 
     def frame(self) -> pl.DataFrame:
-        """The events by name, in this order, under the canonical column names."""
+        """The events by name, in this order, under the canonical column names.
+
+        Sessions are named by their numbers. Read again, the same events come out.
+        """
         names = pl.Series(list(KINDS), dtype=pl.String)
         columns: dict[str, Any] = {
             "user_id": self.users.of(self.user),
             "item_id": self.items.of(self.item),
             "kind": names.gather(self.kind.astype(np.int64) - 1),
         }
-        for name, column in (("value", self.value), ("time", self.time)):
-            if column is not None:
+        for name in ("value", "time", "propensity"):
+            if (column := getattr(self, name)) is not None:
                 columns[name] = pl.Series(column, nan_to_null=True)
         if self.order == "column":
             columns["order"] = np.arange(len(self), dtype=np.int64)
-        if self.session is not None:
-            columns["session_id"] = self.session
+        for name, column in (("session_id", self.session), ("position", self.position)):
+            if column is not None:
+                columns[name] = pl.Series(column).set(pl.Series(column == 0), None)
+        if self.text is not None:
+            columns["text"] = self.text
+        if self.part is not None:
+            columns["part"] = pl.Series(list(PARTS)).gather(self.part)
         return pl.DataFrame(columns)
 
 
@@ -199,6 +227,8 @@ def take_rows(
     offsets: Int64[np.ndarray, " U1"], users: Int64[np.ndarray, " B"]
 ) -> tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " B1"]]:
     """The row numbers of these users' events, one user after another, and their new offsets."""
+    # a negative number would quietly be another user
+    assert not len(users) or users.min() >= 0, "an unknown user has no rows"
     starts, lengths = offsets[users], offsets[users + 1] - offsets[users]
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     rows = np.arange(ends[-1]) + np.repeat(starts - ends[:-1], lengths)
@@ -206,20 +236,66 @@ def take_rows(
 
 
 def _offsets(user: np.ndarray, n_users: int) -> Int64[np.ndarray, " U1"]:
-    counts = np.bincount(user, minlength=n_users)
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    """Where each user begins in a sorted column."""
+    edges = np.arange(n_users + 1, dtype=user.dtype)  # another type would be copied
+    return np.searchsorted(user, edges).astype(np.int64)
 
 
-def _sorting(user: np.ndarray, events: pl.DataFrame, order: str | None) -> np.ndarray:
-    """The permutation that sorts by user and order; equal ones keep the order of the rows."""
-    if order is None:
-        return np.argsort(user, kind="stable")
-    column = events[order]
-    if column.null_count():
-        raise InputError(
-            f"{column.null_count()} of {len(events)} rows have no {order}.",
-            "Drop these rows, or name another column with --order.",
+def _sorting(user: np.ndarray, events: pl.DataFrame) -> np.ndarray | slice:
+    """What sorts the rows by user, time and order; equal ones keep the order of the rows."""
+    keys = [user]
+    for name in ("time", "order"):  # an order column breaks ties of time
+        if name not in events.columns:
+            continue
+        column = events[name]
+        if not column.dtype.is_numeric():
+            raise ValueInColumn(
+                f'Column "{name}" is of type {column.dtype}, not numbers.',
+                "Times are seconds since 1970 UTC; data.read.read understands dates.",
+            )
+        missing = column.is_null() | ~column.cast(pl.Float64).is_finite().fill_null(False)
+        if missing.any():
+            raise ValueInColumn(
+                f"{missing.sum()} of {len(events)} rows have no {name}.",
+                "Drop these rows, or name another column with --order.",
+            )
+        keys.append(column.to_numpy())
+    if _ascending(keys):
+        return slice(None)
+    return np.lexsort(keys[::-1])
+
+
+def _ascending(keys: Sequence[np.ndarray]) -> bool:
+    tied = np.ones(max(len(keys[0]) - 1, 0), dtype=bool)
+    for key in keys:
+        if (tied & (key[1:] < key[:-1])).any():
+            return False
+        tied &= key[1:] == key[:-1]
+    return True
+
+
+def _kinds(events: pl.DataFrame) -> Int8[np.ndarray, " N"]:
+    if "kind" in events.columns:
+        return _by_name(events["kind"], _KIND_NUMBERS, "event kind")
+    kind = "rating" if "value" in events.columns else "view"  # as in data.read
+    return np.full(len(events), _KIND_NUMBERS[kind], dtype=np.int8)
+
+
+def _by_name(series: pl.Series, table: Mapping[str, int], what: str) -> Int8[np.ndarray, " N"]:
+    """The number of each word; UnknownName for a word (or null) that the table does not hold."""
+    numbers = series.cast(pl.String).replace_strict(table, default=None, return_dtype=pl.Int8)
+    if numbers.null_count():
+        raise UnknownName(what, str(series.filter(numbers.is_null())[0]), table)
+    return numbers.to_numpy().copy()
+
+
+def _as_numbers(series: pl.Series, dtype: type) -> Any:
+    """Numbers as `dtype`; null becomes NaN, or 0 in whole numbers."""
+    floating = np.issubdtype(dtype, np.floating)
+    if not series.dtype.is_numeric():
+        raise ValueInColumn(
+            f'Column "{series.name}" is of type {series.dtype}, not numbers.',
+            "Turn it into numbers; data.read.read does so for files and frames.",
         )
-    if order == "time" and "order" in events.columns:  # the order column breaks ties of time
-        return np.lexsort((events["order"].to_numpy(), column.to_numpy(), user))
-    return np.lexsort((column.to_numpy(), user))
+    filled = series.cast(pl.Float64) if floating else series.fill_null(0)
+    return filled.to_numpy().astype(dtype)

@@ -14,7 +14,7 @@ from torch.nn.functional import embedding_bag
 
 from honeyguide.data.interactions import Interactions, take_rows
 from honeyguide.data.rule import SIGN, Rule
-from honeyguide.data.vocab import UNKNOWN_USER
+from honeyguide.data.vocab import PAD, UNKNOWN_USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Query:
 
     length: how many of the L are real. now: the time of the question, where known. user: the
     trained row, -1 = unknown. as_of: a fingerprint of the whole history, so that a row trained on
-    another history is noticed; 0 = no history.
+    another history is noticed; 0 = no history. value: NaN where an event has none.
     """
 
     item: Int64[Tensor, "B L"]
@@ -72,25 +72,27 @@ class Query:
 
     def pairs(self, rule: Rule) -> Pairs:
         """The distinct items that count, as Interactions.pairs makes them in training."""
-        mask, sign = self.mask(), torch.as_tensor(SIGN, device=self.item.device)[self.kind]
-        rows, places = mask.nonzero(as_tuple=True)
-        items, sign = self.item[rows, places], sign[rows, places]
+        device = self.item.device
+        opinion = torch.as_tensor(np.where(rule.mask(), SIGN, 0), device=device)[self.kind]
+        rows, places = ((opinion != 0) & (self.item != PAD) & self.mask()).nonzero(as_tuple=True)
+        items, sign = self.item[rows, places], opinion[rows, places]
         width = int(items.max()) + 1 if len(items) else 1
-        distinct, inverse = torch.unique(rows * width + items, return_inverse=True)
-        positive = torch.zeros(len(distinct), device=items.device)
-        positive.index_add_(0, inverse, (sign > 0).float())
-        if bool((sign < 0).any()):
-            # the sign of the last event of each pair: events stand in order, so take the highest place
-            last = torch.zeros(len(distinct), dtype=torch.int64, device=items.device)
-            order = torch.arange(len(items), device=items.device)
-            last.scatter_reduce_(0, inverse, order, "amax", include_self=False)
-            # events without an opinion never enter a Query, so the last event has one
-            positive[sign[last] < 0] = 0
-        kept = positive > 0
-        weights = positive[kept] if rule.value == "count" else torch.ones_like(positive[kept])
-        counts = torch.bincount(distinct[kept] // width, minlength=len(self))
+        # stable: the events of a pair stay in order
+        keys, order = torch.sort(rows * width + items, stable=True)
+        positive = sign[order] > 0
+        last = torch.ones_like(positive)  # of its pair
+        last[:-1] = keys[1:] != keys[:-1]
+        kept = last & positive
+        if rule.value == "count":
+            so_far = positive.cumsum(0)[last]
+            count = so_far.diff(prepend=so_far.new_zeros(1))
+            weights = count[kept[last]].float()
+        else:
+            weights = torch.ones(int(kept.sum()), device=device)
+        keys = keys[kept]
+        counts = torch.bincount(keys // width, minlength=len(self))
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return Pairs(distinct[kept] % width, weights, offsets)
+        return Pairs(keys % width, weights, offsets)
 
     def to(self, device: torch.device) -> "Query":
         """The same question on another device."""
@@ -115,22 +117,18 @@ def query(
     history: the last so many events of each; None = all. known: whether the users of `past` are
     numbered as in training (a stranger's history is asked with known=False).
     """
-    lengths = past.offsets[users + 1] - past.offsets[users]
+    rows, ends = take_rows(past.offsets, users)
+    lengths = np.diff(ends)
     kept = lengths if history is None else np.minimum(lengths, history)
     width = max(int(kept.max(initial=0)), 1)
-    rows, ends = take_rows(past.offsets, users)
-    last_rows, kept_ends = rows, ends
-    if int(kept.sum()) != len(rows):
-        skip = lengths - kept
-        kept_ends = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-        starts = past.offsets[users] + skip
-        last_rows = np.arange(kept_ends[-1]) + np.repeat(starts - kept_ends[:-1], kept)
-    row = np.repeat(np.arange(len(users)), kept)
-    place = row * width + np.arange(len(last_rows)) - kept_ends[row]
+    row = np.repeat(np.arange(len(users)), lengths)
+    place = np.arange(len(rows)) - (ends[1:] - kept)[row]  # below 0: cut off
+    inside = place >= 0
+    last_rows, places = rows[inside], (row * width + place)[inside]
 
     def padded(column: np.ndarray, dtype: type) -> Tensor:
-        out = np.zeros(len(users) * width, dtype)
-        out[place] = column[last_rows]
+        out: np.ndarray = np.zeros(len(users) * width, dtype)
+        out[places] = column[last_rows]
         return torch.from_numpy(out.reshape(len(users), width))
 
     return Query(
@@ -146,17 +144,20 @@ def query(
 
 
 def fingerprints(past: Interactions) -> Int64[np.ndarray, " U"]:
-    """By user: a number that changes when the history does; 0 = no history."""
+    """By user: a number that changes when (item, kind) is added or lost; 0 = no history."""
     return _fingerprints(past, np.arange(len(past)), past.offsets)
 
 
-def _fingerprints(past: Interactions, rows: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _fingerprints(
+    past: Interactions, rows: np.ndarray, ends: np.ndarray
+) -> Int64[np.ndarray, " B"]:
     # splitmix64 of (item, kind), summed: appending an event is one addition, and the order of
-    # equal times does not matter
+    # equal times does not matter. uint64 wraps round, so differences of sums stay exact.
     x = past.item[rows].astype(np.uint64) * np.uint64(256) + past.kind[rows].astype(np.uint64)
     x += np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     x ^= x >> np.uint64(31)
     total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(x, dtype=np.uint64)])
-    return (total[ends[1:]] - total[ends[:-1]]).view(np.int64)
+    sums: np.ndarray = total[ends[1:]] - total[ends[:-1]]
+    return sums.view(np.int64)

@@ -4,9 +4,11 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int8
+from pydantic import field_validator
 
 from honeyguide.config import Config
 from honeyguide.data.kinds import BY_NUMBER, KINDS, kind_named
+from honeyguide.errors import CallError
 
 POSITIVE = tuple(kind.name for kind in KINDS.values() if kind.sign > 0)
 NEGATIVE = tuple(kind.name for kind in KINDS.values() if kind.sign < 0)
@@ -19,6 +21,16 @@ class Rule(Config):
     """Kinds that are looked at. Negative ones take a pair out if they came last."""
     value: Literal["one", "count"] = "one"
     """What a pair is worth: 1, or the number of its positive events."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _are_known(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if not [name for name in kinds if kind_named(name).sign > 0]:
+            raise CallError(
+                f"A rule with the kinds {kinds} counts nothing that speaks for an item.",
+                f"Name at least one of {', '.join(POSITIVE)}.",
+            )
+        return kinds
 
     def mask(self) -> Bool[np.ndarray, " K"]:
         """By kind number: whether the kind is looked at."""

@@ -1,7 +1,8 @@
 """Negatives, drawn in one vectorised call, none of them a known positive of the same user.
 
 Counter-based: a draw depends on (seed, row, column, attempt) and on nothing drawn before, so a
-resumed run, two processes and one process draw the same.
+resumed run, two processes and one process draw the same. The row is the place in the batch, which
+the seed of a step fixes.
 """
 
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from typing import Literal
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 from numba import njit
 
 from honeyguide.errors import InputError
 
 Sampling = Literal["uniform", "popularity"]
-ATTEMPTS = 64  # a user who knows 9 in 10 items still gets a negative with p > 0.998
+# Then the draw is made among the unknown items by counting, which gives the same distribution but
+# takes as long as the user's list (uniform) or the catalogue (popularity).
+ATTEMPTS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +38,9 @@ class Negatives:
         positives: sp.csr_array, sampling: Sampling = "uniform", power: float = 0.75
     ) -> "Negatives":
         """positives: (U, I). popularity draws with p proportional to count ** power."""
+        if not positives.has_canonical_format:
+            positives = positives.copy()
+            positives.sum_duplicates()
         counts = np.bincount(positives.indices, minlength=positives.shape[1]).astype(np.float64)
         weight = np.ones_like(counts) if sampling == "uniform" else np.maximum(counts, 1) ** power
         weight[0] = 0
@@ -48,36 +54,42 @@ class Negatives:
             log_p = np.log(p).astype(np.float32)
         return Negatives(positives, np.cumsum(p), log_p, sampling)
 
+    def possible(self) -> Bool[np.ndarray, " U"]:
+        """By user: whether there is an item left that is no positive."""
+        known: Bool[np.ndarray, " U"] = np.diff(self.positives.indptr) < len(self.cumulative) - 1
+        return known
+
     def for_users(
         self, users: Int64[np.ndarray, " B"], count: int, seed: int
     ) -> Int64[np.ndarray, "B N"]:
-        """`count` negatives for each user, drawn with replacement."""
-        out = np.empty((len(users), count), dtype=np.int64)
-        _draw(
-            self.cumulative,
-            self.sampling == "uniform",
-            self.positives.indptr,
-            self.positives.indices,
-            users,
-            np.uint64(seed),
-            out,
-        )
-        return out
+        """`count` negatives for each user, drawn with replacement from what the user does not know.
+
+        InputError for a user who knows every item (`possible` tells).
+        """
+        if not self.possible()[users].all():
+            raise InputError(
+                "A user knows every item, so nothing can be a negative.",
+                "Leave this user out of what is learned by pairs.",
+            )
+        return self._drawn(self.positives.indptr, users, count, seed)
 
     def shared(self, count: int, seed: int) -> Int64[np.ndarray, " N"]:
-        """`count` items for a whole batch, drawn with replacement; the loss removes the positives."""
-        out = np.empty((1, count), dtype=np.int64)
+        """`count` items for a whole batch, drawn with replacement; positives may be among them.
+
+        The loss takes out those that are the very target.
+        """
         nobody = np.zeros(2, dtype=self.positives.indptr.dtype)
-        _draw(
-            self.cumulative,
-            self.sampling == "uniform",
-            nobody,
-            self.positives.indices,
-            np.zeros(1, dtype=np.int64),
-            np.uint64(seed),
-            out,
-        )
-        return out[0]
+        drawn: Int64[np.ndarray, " N"]
+        drawn = self._drawn(nobody, np.zeros(1, dtype=np.int64), count, seed)[0]
+        return drawn
+
+    def _drawn(
+        self, offsets: np.ndarray, users: np.ndarray, count: int, seed: int
+    ) -> Int64[np.ndarray, "B N"]:
+        out = np.empty((len(users), count), dtype=np.int64)
+        known, uniform = self.positives.indices, self.sampling == "uniform"
+        _draw(self.cumulative, uniform, offsets, known, users, np.uint64(seed), out)
+        return out
 
 
 @njit(cache=True, nogil=True)
@@ -89,26 +101,59 @@ def _mix(x: np.uint64) -> np.uint64:  # splitmix64 (Steele, Lea, Flood 2014)
 
 
 @njit(cache=True, nogil=True)
+def _fraction(bits: np.uint64) -> np.float64:  # in [0, 1), 53 bits
+    return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True, nogil=True)
 def _draw(cumulative, uniform, indptr, indices, users, seed, out):  # type: ignore[no-untyped-def]
     last = len(cumulative) - 1
     start = _mix(seed)
     for b in range(out.shape[0]):
-        low, high = indptr[users[b]], indptr[users[b] + 1]
+        known = indices[indptr[users[b]] : indptr[users[b] + 1]]
         row = _mix(start + np.uint64(b))
         for n in range(out.shape[1]):
-            item = 0
             for attempt in range(ATTEMPTS):
-                bits = _mix(row + np.uint64(n * ATTEMPTS + attempt))
-                u = np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+                u = _fraction(_mix(row + np.uint64(n * ATTEMPTS + attempt)))
                 if uniform:
-                    item = 1 + np.int64(u * last)
+                    item = 1 + int(u * last)
                 else:
-                    item = np.searchsorted(cumulative, u * cumulative[last], side="right")
-                    item = min(max(item, 1), last)
-                place = low + np.searchsorted(indices[low:high], item)
-                if place == high or indices[place] != item:
+                    found = np.searchsorted(cumulative, u * cumulative[last], side="right")
+                    item = min(max(int(found), 1), last)
+                place = np.searchsorted(known, item)
+                if place == len(known) or known[place] != item:
                     break
+            else:
+                # a fresh number: the last one is known to lie on a positive
+                u = _fraction(_mix(_mix(row) + np.uint64(n)))
+                item = _unknown(cumulative, uniform, known, u)
             out[b, n] = item
+
+
+@njit(cache=True, nogil=True)
+def _unknown(cumulative, uniform, known, u):  # type: ignore[no-untyped-def]
+    """The item at the fraction u of the probability of all unknown items, by counting."""
+    last = len(cumulative) - 1
+    if uniform:
+        item = 1 + int(u * (last - len(known)))
+        for positive in known:
+            if positive > item:
+                break
+            item += 1
+        return item
+    left = cumulative[last]
+    for positive in known:
+        left -= cumulative[positive] - cumulative[positive - 1]
+    goal, place, item = u * left, 0, 0
+    for candidate in range(1, last + 1):
+        if place < len(known) and known[place] == candidate:
+            place += 1
+            continue
+        item = candidate  # the last unknown one stays where rounding leaves a rest
+        goal -= cumulative[candidate] - cumulative[candidate - 1]
+        if goal < 0:
+            break
+    return item
 
 
 def step_seed(seed: int, epoch: int, step: int) -> int:

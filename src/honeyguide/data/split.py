@@ -11,22 +11,27 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64, Int8, Int64
 
+from honeyguide.data import leaks
 from honeyguide.data.interactions import PARTS, Interactions
 from honeyguide.data.protocol import Protocol
-from honeyguide.data.rule import EVENTS_FOR
+from honeyguide.data.rule import EVENTS_FOR, SEEN, SIGN
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD
-from honeyguide.errors import CallError, InputError, LeakError
+from honeyguide.errors import CallError, InputError
 
 TRAIN, VALID, TEST = PARTS["train"], PARTS["valid"], PARTS["test"]
+Parts = Int8[np.ndarray, " N"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Holdout:
     """Whom to ask, with what history, and what they did next.
 
-    truth holds distinct pairs of user and item that speak for the item and are new to the user.
-    users: those with a history and a truth. The counts say who and what was left out, and why.
+    truth holds distinct pairs of user and item that speak for the item (the last opinion in the
+    part decides) and are new to the user. users: those with a history and a truth. now: the time
+    of each user's question (NaN for those not asked), None without times. The counts say who and
+    what was left out, and why: users with a truth and no history; pairs whose item the user had
+    already seen; pairs of the asked users whose item training never saw (they stay, as misses).
     """
 
     history: Interactions
@@ -49,7 +54,7 @@ class Split:
 
 
 def prepare(table: Table, protocol: Protocol) -> Table:
-    """The table after minimum rating and k-core."""
+    """The table after minimum rating and k-core. InputError where nothing is left."""
     events, notes = table.events, list(table.notes)
     if protocol.min_rating is not None:
         if "value" not in events.columns:
@@ -63,12 +68,11 @@ def prepare(table: Table, protocol: Protocol) -> Table:
         kept = events.filter(~low.fill_null(False))
         notes.append(f"{len(events) - len(kept)} ratings below {protocol.min_rating:g} left out")
         events = kept
-    if protocol.k_core > 1:
+    if protocol.k_core > 1 and len(events):
         kept = events.filter(pl.Series(_core(events, protocol.k_core)))
         if len(kept) < len(events):
-            notes.append(
-                f"{protocol.k_core}-core: {len(events) - len(kept)} of {len(events)} events left out"
-            )
+            left_out = len(events) - len(kept)
+            notes.append(f"{protocol.k_core}-core: {left_out} of {len(events)} events left out")
         events = kept
     if len(events) == 0:
         raise InputError(
@@ -79,98 +83,163 @@ def prepare(table: Table, protocol: Protocol) -> Table:
 
 
 def split(log: Interactions, protocol: Protocol, *, allow_repeats: bool = False) -> Split:
-    """Cut a log by its protocol. Raises InputError where a side would be empty, LeakError."""
+    """Cut a log by its protocol. Raises InputError where a side would be empty, LeakError.
+
+    allow_repeats: whether, in a ready-made split without times, the same user, item and kind may
+    stand on two sides (otherwise it is taken for the same event). Either way an item that the user
+    has already seen is no part of the truth.
+    """
     how = protocol.split
+    now: dict[int, float] = {}
     if how == "time":
         part, now = _by_time(log, protocol)
     elif how == "leave-last-out":
-        part, now = _leave_last_out(log), None
+        part = _leave_last_out(log)
     elif how == "random":
-        part, now = _random(log, protocol.test_fraction, protocol.valid_fraction, protocol), None
+        part = _random(log, protocol.test_fraction, protocol.valid_fraction, protocol.split_seed)
     else:
-        part, now = _ready_made(log), None
-    made = _assemble(log, part, now)
+        part = _ready_made(log)
+    _refuse_empty(log, part, valid=how != "ready-made")
     if how == "ready-made":
-        _refuse_same_events(log, part)
-        _refuse_leaks(made, allow_repeats)
-    return made
+        leaks.refuse_same_events(log, part, allow_repeats=allow_repeats)
+        leaks.refuse_future_events(log, part)
+    elif how == "leave-last-out" and log.time is not None:
+        # an event logged twice would be asked for and seen
+        leaks.refuse_same_events(log, part, allow_repeats=allow_repeats)
+    known = np.zeros(log.n_items, dtype=bool)
+    known[log.item[part == TRAIN]] = True
+    known[PAD] = False
+    return _assemble(_renumbered(log, known), part, now, int(known.sum()) + 1)
 
 
 def inner_split(train: Interactions, protocol: Protocol) -> Split:
-    """A seeded tenth of each user's training events held out, where no validation part exists."""
-    part = _random(train, 0.1, 0.0, protocol)
-    return _assemble(train, part, None)
+    """A seeded share (valid_fraction) of each user's training pairs held out, as `test`.
+
+    For choosing where no validation part exists. Users and items keep the numbers that they have
+    in `train`, so a model built for it can be asked.
+    """
+    part = _random(train, protocol.valid_fraction, 0.0, protocol.split_seed)
+    _refuse_empty(train, part, valid=False)
+    return _assemble(train, part, {}, train.n_items)
+
+
+def holdout(
+    history: Interactions,
+    after: Interactions,
+    now: float | None,
+    *,
+    before: Interactions | None = None,
+) -> Holdout:
+    """The question of everyone in `after`, given the history.
+
+    Items are numbered alike in both; those of `after` may go on. now: the time of all questions;
+    None = of each user's first answer. before: the history together with items that are not to be
+    asked with and that the users have seen nevertheless.
+    """
+    before = history if before is None else before
+    after = after.only((SIGN[after.kind] != 0) & (after.item != PAD))
+    width = max(before.n_items, after.n_items)
+    keys = after.user.astype(np.int64) * width + after.item
+    speaks = SIGN[after.kind] > 0
+    first = _first_of_each(keys, speaks) & ~_among(keys, keys[_last_of_each(keys) & ~speaks])
+    seen = SEEN[before.kind] & (before.item != PAD)
+    old = _among(keys, before.user[seen].astype(np.int64) * width + before.item[seen])
+    truth = after.only(first & ~old)
+    has_truth = truth.lengths > 0
+    answerable = history.counting(EVENTS_FOR).lengths > 0
+    asked = has_truth & answerable
+    when = None
+    if now is not None:
+        when = np.full(history.n_users, now)
+    elif truth.time is not None:
+        when = np.full(history.n_users, np.nan)
+        when[has_truth] = truth.time[truth.offsets[:-1][has_truth]]
+    return Holdout(
+        history=history,
+        truth=truth,
+        users=np.flatnonzero(asked),
+        now=when,
+        without_history=int((has_truth & ~answerable).sum()),
+        repeats=int((first & old).sum()),
+        unknown_items=int((asked[truth.user] & (truth.item >= history.n_items)).sum()),
+    )
 
 
 def _core(events: pl.DataFrame, k: int) -> Bool[np.ndarray, " N"]:
-    user = events["user_id"].rank("dense").to_numpy().astype(np.int64)
+    user = events["user_id"].rank("dense").fill_null(0).to_numpy().astype(np.int64)
     item = events["item_id"].rank("dense").fill_null(0).to_numpy().astype(np.int64)
     kept = np.ones(len(events), dtype=bool)
     while True:
-        rare_user = np.bincount(user[kept], minlength=user.max() + 1)[user] < k
-        rare_item = np.bincount(item[kept], minlength=item.max() + 1)[item] < k
-        drop = kept & (rare_user | (rare_item & (item > 0)))
+        rare_user = (np.bincount(user[kept], minlength=user.max() + 1) < k)[user]
+        rare_item = (np.bincount(item[kept], minlength=item.max() + 1) < k)[item]
+        drop = kept & (rare_user | (rare_item & (item > 0)))  # a search has no item
         if not drop.any():
             return kept
         kept &= ~drop
 
 
-def _by_time(
-    log: Interactions, protocol: Protocol
-) -> tuple[Int8[np.ndarray, " N"], tuple[float, float]]:
+def _by_time(log: Interactions, protocol: Protocol) -> tuple[Parts, dict[int, float]]:
+    """Everything from one moment on is test, from an earlier one validation."""
     if log.time is None:
         raise CallError(
             "A split by time needs times, and the table has none.",
             "Name the column with --time, or choose --split leave-last-out or --split random.",
         )
+    if len(log) == 0:
+        return np.zeros(0, dtype=np.int8), {}
     test, valid = protocol.test_fraction, protocol.valid_fraction
     cuts = np.quantile(log.time, [1 - test - valid, 1 - test], method="higher")
     part = (log.time >= cuts[0]).astype(np.int8) + (log.time >= cuts[1]).astype(np.int8)
-    return part, (float(cuts[0]), float(cuts[1]))
+    return part, {VALID: float(cuts[0]), TEST: float(cuts[1])}
 
 
-def _leave_last_out(log: Interactions) -> Int8[np.ndarray, " N"]:
-    """Last event of each user: test; the one before: validation. Users below 3 events train only."""
+def _leave_last_out(log: Interactions) -> Parts:
+    """Test: each user's last event that counts, and what follows it. Validation: the one before.
+
+    Users below 3 such events train only.
+    """
     if log.order is None:
         raise CallError(
             "Leaving the last event out needs an order, and the table has none.",
             "Name a column with --time or --order (--order file if the rows stand in order).",
         )
     counted = EVENTS_FOR.mask()[log.kind] & (log.item != PAD)
-    part = np.zeros(len(log), dtype=np.int8)
-    rows = np.flatnonzero(counted)
-    from_end = np.zeros(len(log), dtype=np.int64)
-    user = log.user[rows]
-    ends = np.searchsorted(user, user, side="right")
-    total = ends - np.searchsorted(user, user, side="left")
-    from_end[rows] = ends - np.arange(len(rows))  # 1 = last
-    enough = np.zeros(len(log), dtype=bool)
-    enough[rows] = total >= 3
-    part[enough & (from_end == 1)] = TEST
-    part[enough & (from_end == 2)] = VALID
+    so_far = np.concatenate([[0], np.cumsum(counted)])
+    total = so_far[log.offsets[1:]] - so_far[log.offsets[:-1]]
+    # events that count from this one to the user's last: 1 at the last, 0 after it
+    left = np.repeat(so_far[log.offsets[1:]], log.lengths) - so_far[:-1]
+    before = left + ~counted  # an event that does not count goes with the one that it follows
+    part = np.where(before == 1, TEST, np.where(before == 2, VALID, TRAIN)).astype(np.int8)
+    part[np.repeat(total < 3, log.lengths)] = TRAIN
     return part
 
 
-def _random(
-    log: Interactions, test: float, valid: float, protocol: Protocol
-) -> Int8[np.ndarray, " N"]:
-    """A random share of each user's pairs; a pair that repeats stays on one side."""
+def _random(log: Interactions, test: float, valid: float, seed: int) -> Parts:
+    """A random share of each user's pairs that count; all events of a pair go to one side.
+
+    What speaks for no item (a mere impression, a search) is learned from.
+    """
+    counted = np.flatnonzero(EVENTS_FOR.mask()[log.kind] & (log.item != PAD))
     keys = log.user.astype(np.int64) * log.n_items + log.item
-    distinct, inverse = np.unique(keys, return_inverse=True)
-    draw = np.random.default_rng(protocol.split_seed).random(len(distinct))
+    distinct = _distinct(keys[counted])
     user = distinct // log.n_items
-    order = np.lexsort((draw, user))
+    order = np.lexsort((np.random.default_rng(seed).random(len(distinct)), user))
+    starts = np.searchsorted(user, np.arange(log.n_users + 1))
     place = np.empty(len(distinct), dtype=np.int64)
-    starts = np.searchsorted(user, user, side="left")
-    place[order] = np.arange(len(distinct)) - starts  # `user` is sorted, so starts fits order too
-    count = np.bincount(user, minlength=log.n_users)[user]
+    place[order] = np.arange(len(distinct)) - starts[user]  # `user` is sorted and fits order too
+    count = np.diff(starts)[user]
     n_test = np.floor(count * test + 0.5).astype(np.int64)
     n_valid = np.floor(count * valid + 0.5).astype(np.int64)
-    part = np.where(place < n_test, TEST, np.where(place < n_test + n_valid, VALID, TRAIN))
-    return part.astype(np.int8)[inverse]
+    side = np.where(place < n_test, TEST, np.where(place < n_test + n_valid, VALID, TRAIN))
+    held, held_side = distinct[side != TRAIN], side[side != TRAIN]
+    part = np.zeros(len(log), dtype=np.int8)
+    if len(held):
+        found = np.searchsorted(held, keys).clip(max=len(held) - 1)
+        part = np.where(held[found] == keys, held_side[found], TRAIN).astype(np.int8)
+    return part
 
 
-def _ready_made(log: Interactions) -> Int8[np.ndarray, " N"]:
+def _ready_made(log: Interactions) -> Parts:
     if log.part is None:
         raise CallError(
             "A ready-made split was asked for, but the table does not say its parts.",
@@ -179,68 +248,55 @@ def _ready_made(log: Interactions) -> Int8[np.ndarray, " N"]:
     return log.part
 
 
-def _assemble(
-    log: Interactions, part: Int8[np.ndarray, " N"], now: tuple[float, float] | None
-) -> Split:
-    _refuse_empty(part, EVENTS_FOR.mask()[log.kind])
-    known = np.zeros(log.n_items, dtype=bool)
-    known[log.item[part == TRAIN]] = True
-    known[PAD] = True
-    numbers = np.flatnonzero(known[1:]) + 1
-    rest = np.flatnonzero(~known)
-    order = np.concatenate([numbers, rest])
+def _refuse_empty(log: Interactions, part: Parts, *, valid: bool) -> None:
+    """InputError where a part has no event that counts; `valid`: whether validation is one."""
+    counted = EVENTS_FOR.mask()[log.kind] & (log.item != PAD)
+    needed = {TRAIN: "training", TEST: "test"} | ({VALID: "validation"} if valid else {})
+    for number, name in needed.items():
+        if not (counted & (part == number)).any():
+            raise InputError(
+                f"The split leaves the {name} part without an event that counts.",
+                "Give more data, or choose another --split.",
+            )
+
+
+def _renumbered(log: Interactions, known: Bool[np.ndarray, " I"]) -> Interactions:
+    """The known items first, in the order they had, then the others."""
+    numbers = np.arange(1, log.n_items)
+    order = np.concatenate([numbers[known[1:]], numbers[~known[1:]]])
     new = np.zeros(log.n_items, dtype=np.int32)
-    new[order] = np.arange(1, log.n_items, dtype=np.int32)
-    everything = log.renumbered(log.items.reorder(order), new)
-    catalogue = replace(everything.items, names=everything.items.names.head(len(numbers)))
-
-    def seen_before(limit: int) -> Interactions:
-        inside = everything.only((part < limit) & (everything.item <= len(numbers)))
-        return replace(inside, items=catalogue)
-
-    train = seen_before(VALID)
-    asked_at = (None, None) if now is None else now
-    valid = None
-    if (part == VALID).any():
-        valid = _holdout(train, everything.only(part == VALID), asked_at[0])
-    test = _holdout(seen_before(TEST), everything.only(part == TEST), asked_at[1])
-    notes = _notes("validation", valid) + _notes("test", test)
-    return Split(train, valid, test, notes)
+    new[order] = numbers
+    return log.renumbered(log.items.reorder(order), new)
 
 
-def _holdout(history: Interactions, after: Interactions, now: float | None) -> Holdout:
-    after = after.counting(EVENTS_FOR)
-    width = after.n_items
-    keys = after.user.astype(np.int64) * width + after.item
-    first = np.zeros(len(after), dtype=bool)
-    first[np.unique(keys, return_index=True)[1]] = True
-    seen = history.seen()
-    old = np.isin(keys, seen.user.astype(np.int64) * width + seen.item)
-    truth = after.only(first & ~old)
-    asked = truth.lengths > 0
-    answerable = history.counting(EVENTS_FOR).lengths > 0
-    if now is not None:
-        when = np.full(history.n_users, now)
-    elif after.time is not None and len(truth):
-        when = np.full(history.n_users, np.nan)
-        when[truth.user[::-1]] = truth.time[::-1] if truth.time is not None else np.nan
-    else:
-        when = None
-    return Holdout(
-        history=history,
-        truth=truth,
-        users=np.flatnonzero(asked & answerable),
-        now=when,
-        without_history=int((asked & ~answerable).sum()),
-        repeats=int((first & old).sum()),
-        unknown_items=int((truth.item >= history.n_items).sum()),
-    )
+def _assemble(log: Interactions, part: Parts, now: dict[int, float], n_items: int) -> Split:
+    """The parts, where the items below n_items are those of the training catalogue."""
+    catalogue = replace(log.items, names=log.items.names.head(n_items - 1))
+
+    def ask(side: int) -> Holdout:
+        before = log.only(part < side)
+        history = replace(before.only(before.item < n_items), items=catalogue)
+        asked = holdout(history, log.only(part == side), now.get(side), before=before)
+        if not len(asked.users):
+            raise InputError(
+                f"Nobody can be asked in the {leaks.SIDES[side]} part: no user has both a history "
+                f"and an item that is new to them ({asked.without_history} users without history, "
+                f"{asked.repeats} pairs already seen).",
+                "Give more data, or choose another --split.",
+            )
+        return asked
+
+    train = log.only(part == TRAIN)
+    train = replace(train, items=catalogue)
+    valid = ask(VALID) if (part == VALID).any() else None
+    test = ask(TEST)
+    return Split(train, valid, test, _notes(VALID, valid) + _notes(TEST, test))
 
 
-def _notes(name: str, holdout: Holdout | None) -> tuple[str, ...]:
+def _notes(side: int, holdout: Holdout | None) -> tuple[str, ...]:
     if holdout is None:
         return ()
-    said = []
+    name, said = leaks.SIDES[side], []
     if holdout.without_history:
         said.append(f"{name}: {holdout.without_history} users without history excluded")
     if holdout.unknown_items:
@@ -250,47 +306,40 @@ def _notes(name: str, holdout: Holdout | None) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _refuse_empty(part: np.ndarray, positive: np.ndarray) -> None:
-    for name, number in (("training", TRAIN), ("test", TEST)):
-        if not (positive & (part == number)).any():
-            raise InputError(
-                f"The split leaves the {name} part without an event that counts.",
-                "Give more data, or choose another --split.",
-            )
+def _distinct(keys: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " M"]:
+    # np.unique of 10^6 keys without counts takes .7 s by hashing where a sort takes .03 s
+    ordered = np.sort(keys)
+    kept = np.ones(len(ordered), dtype=bool)
+    kept[1:] = ordered[1:] != ordered[:-1]
+    return ordered[kept]
 
 
-def _refuse_same_events(log: Interactions, part: np.ndarray) -> None:
-    """The very same event, time and all, on two sides."""
-    if log.time is None:
-        return
-    events = pl.DataFrame(
-        {"user": log.user, "item": log.item, "kind": log.kind, "time": log.time, "part": part}
-    )
-    parts = events.group_by("user", "item", "kind", "time").agg(pl.col("part").n_unique())
-    same = int((parts["part"] > 1).sum())
-    if same:
-        raise LeakError(
-            f"{same} events stand both in training and in validation or test.",
-            "Remove them from one side.",
-        )
+def _among(
+    keys: Int64[np.ndarray, " N"], others: Int64[np.ndarray, " M"]
+) -> Bool[np.ndarray, " N"]:
+    """Which keys stand among the others; for few keys and many others."""
+    found = np.zeros(len(keys), dtype=bool)
+    if not len(keys) or not len(others):
+        return found
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    place = np.searchsorted(ordered, others).clip(max=len(ordered) - 1)
+    hit = np.zeros(len(ordered), dtype=bool)
+    hit[place[ordered[place] == others]] = True  # the first of equal ones
+    first = np.searchsorted(ordered, ordered)
+    found[order] = hit[first]
+    return found
 
 
-def _refuse_leaks(made: Split, allow_repeats: bool) -> None:
-    for name, holdout in (("validation", made.valid), ("test", made.test)):
-        if holdout is None:
-            continue
-        if holdout.repeats and holdout.truth.time is None and not allow_repeats:
-            raise LeakError(
-                f"{holdout.repeats} pairs of user and item stand both in training and {name}.",
-                "Remove them from one side, or say --allow-repeats if people do repeat.",
-            )
-        if holdout.history.time is None or holdout.truth.time is None:
-            continue
-        last = np.full(holdout.history.n_users, -np.inf)
-        np.maximum.at(last, holdout.history.user, holdout.history.time)
-        late = int((holdout.truth.time < last[holdout.truth.user]).sum())
-        if late:
-            raise LeakError(
-                f"{late} {name} events are older than training events of the same user.",
-                "Cut training and test by time, or leave --time out if the times mean nothing.",
-            )
+def _first_of_each(
+    keys: Int64[np.ndarray, " N"], rows: Bool[np.ndarray, " N"]
+) -> Bool[np.ndarray, " N"]:
+    """The first of the equal keys among these rows."""
+    places = np.flatnonzero(rows)
+    first = np.zeros(len(keys), dtype=bool)
+    first[places[np.unique(keys[places], return_index=True)[1]]] = True
+    return first
+
+
+def _last_of_each(keys: Int64[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
+    return _first_of_each(keys[::-1], np.ones(len(keys), dtype=bool))[::-1]

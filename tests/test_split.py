@@ -1,0 +1,381 @@
+"""A split loses no event, lets nothing of the answer be seen, and says what it leaves out."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from honeyguide.data.interactions import Interactions
+from honeyguide.data.protocol import Protocol
+from honeyguide.data.rule import EVENTS_FOR, SEEN, SIGN
+from honeyguide.data.sets import load
+from honeyguide.data.split import Holdout, Split, holdout, inner_split, prepare, split
+from honeyguide.errors import CallError, InputError
+from logs import Event, drawn, log, names, random_events, table, views
+from tables import refused
+
+SPLITS = ("time", "leave-last-out", "random", "ready-made")
+
+
+def triples(events: Interactions) -> list[tuple[Any, ...]]:
+    frame = events.frame()
+    columns = [name for name in ("user_id", "item_id", "kind", "time") if name in frame.columns]
+    return frame.select(columns).rows()
+
+
+def asked(held: Holdout) -> dict[str, set[str]]:
+    """By user who is asked: the names of the true items."""
+    who = held.history.users.of(held.users).to_list()
+    found: dict[str, set[str]] = {name: set() for name in who}
+    for user, item in names(held.truth):
+        if user in found:
+            found[user].add(item)
+    return found
+
+
+def holdouts(parts: Split) -> list[tuple[Interactions, Holdout]]:
+    """Each with the training part."""
+    return [(parts.train, held) for held in (parts.valid, parts.test) if held is not None]
+
+
+def check(whole: Interactions, parts: Split) -> None:
+    """What holds for every split of every log."""
+    train = parts.train
+    assert parts.test.history.n_items == train.n_items
+    for _, held in holdouts(parts):
+        assert held.history.items.names.to_list() == train.items.names.to_list()
+        assert held.truth.items.names.to_list()[: train.n_items - 1] == train.items.names.to_list()
+        assert sorted(held.truth.items.names) == sorted(whole.items.names)
+        pairs = names(held.truth)
+        assert len(pairs) == len(set(pairs))
+        assert (SIGN[held.truth.kind] > 0).all()
+        assert not set(pairs) & set(names(held.history.seen()))
+        with_truth = {user for user, _ in pairs}
+        with_history = {user for user, _ in names(held.history.counting(EVENTS_FOR))}
+        assert set(asked(held)) == with_truth & with_history
+        assert held.without_history == len(with_truth - with_history)
+        known = {item for _, item in names(train)}
+        missing = [pair for pair in pairs if pair[1] not in known and pair[0] in with_history]
+        assert held.unknown_items == len(missing)
+        for item, name in zip(held.truth.item, (name for _, name in pairs), strict=True):
+            assert (item >= train.n_items) == (name not in known)
+        assert not Counter(triples(held.history)) - Counter(triples(whole))
+    # nothing of the truth stands where it can be learned from, unless the log repeats itself
+    assert (
+        not Counter(triples(train)) + Counter(triples(parts.test.truth)) - Counter(triples(whole))
+    )
+
+
+def check_rows(whole: Interactions, parts: Split, part: Any) -> None:
+    """Every row stands where its part says."""
+    assert triples(parts.train) == triples(whole.only(part == 0))
+    known = {item for _, item in names(parts.train)} | {None}
+    before = [row for row in triples(whole.only(part < 2)) if row[1] in known]
+    assert triples(parts.test.history) == before
+    # each pair of the test part that speaks for its item is in the truth, seen, or taken back
+    after = whole.only((part == 2) & (SIGN[whole.kind] != 0))
+    last = dict(zip(names(after), SIGN[after.kind].tolist(), strict=True))
+    speaking = {pair for pair, sign in last.items() if sign > 0}
+    seen = set(names(whole.only(part < 2).seen()))
+    assert set(names(parts.test.truth)) == speaking - seen
+    assert parts.test.repeats == len(speaking & seen)
+
+
+@pytest.mark.parametrize("how", SPLITS)
+def test_any_log(how):
+    made = sum(one_log(how, seed) for seed in range(60))
+    assert made >= 20
+
+
+def one_log(how: str, seed: int) -> bool:
+    """Checks one random log; whether it could be split."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(5, 120))
+    cuts = np.sort(rng.integers(0, size, 2))
+    part = np.repeat(["train", "valid", "test"], np.diff([0, *cuts, size])).tolist()
+    # a little after one another, so that no event stands there twice
+    times = np.sort(rng.integers(0, 60, size)) + np.arange(size) / 200
+    whole = log(drawn(seed, size, items="qrstuvwxyz"), time=times.tolist(), part=part)
+    protocol = Protocol(split=how, split_seed=seed, test_fraction=0.3, valid_fraction=0.3)
+    try:
+        parts = split(whole, protocol)
+    except InputError:
+        return False
+    check(whole, parts)
+    if how == "ready-made":
+        check_rows(whole, parts, whole.part)
+    if how == "time":
+        assert whole.time is not None
+        assert parts.valid is not None
+        assert parts.valid.now is not None
+        assert parts.test.now is not None
+        cuts = np.array([parts.valid.now[0], parts.test.now[0]])
+        check_rows(whole, parts, np.searchsorted(cuts, whole.time, side="right"))
+    if how != "random":  # all that is learned from is older than what is asked
+        for _, held in holdouts(parts):
+            assert held.now is not None
+            assert held.history.time is not None
+            assert (held.history.time < held.now[held.history.user])[
+                np.isin(held.history.user, held.users)
+            ].all()
+            assert held.truth.time is not None
+            assert (held.truth.time >= held.now[held.truth.user]).all()
+    return True
+
+
+def test_time():
+    events = log(
+        views("ax", "bx", "ay", "by", "az", "bz", "ap", "bq", "cx", "ax"),
+        time=[float(n) for n in range(10)],
+    )
+    parts = split(events, Protocol(split="time", test_fraction=0.4, valid_fraction=0.2))
+    assert names(parts.train) == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+    assert parts.valid is not None
+    assert asked(parts.valid) == {"a": {"z"}, "b": {"z"}}
+    assert parts.valid.now is not None
+    assert parts.valid.now.tolist() == [4.0, 4.0, 4.0]
+    # z is known to no model, but a and b have seen it
+    assert ("a", "z") not in names(parts.test.history)
+    assert asked(parts.test) == {"a": {"p"}, "b": {"q"}}
+    assert (parts.test.without_history, parts.test.repeats, parts.test.unknown_items) == (1, 1, 2)
+    assert parts.notes == (
+        "validation: 2 pairs of items unseen in training are misses",
+        "test: 1 users without history excluded",
+        "test: 2 pairs of items unseen in training are misses",
+        "test: 1 pairs already seen are no part of the truth",
+    )
+
+
+def test_an_item_seen_in_validation_only_is_no_truth_of_the_test():
+    events = log(
+        views("ax", "ay", "az", "ap", "az", "aq"),
+        part=["train", "train", "valid", "valid", "test", "test"],
+        time=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+    )
+    parts = split(events, Protocol(split="ready-made"))
+    assert asked(parts.test) == {"a": {"q"}}
+    assert (parts.test.repeats, parts.test.unknown_items) == (1, 1)
+
+
+def test_leave_last_out():
+    events = log(views("ax", "by", "ay", "az", "bx", "ap", "cx", "cy", "cp"))
+    parts = split(events, Protocol(split="leave-last-out"))
+    assert names(parts.train) == [("a", "x"), ("a", "y"), ("b", "y"), ("b", "x"), ("c", "x")]
+    assert parts.valid is not None
+    assert asked(parts.valid) == {"a": {"z"}, "c": {"y"}}
+    assert asked(parts.test) == {"a": {"p"}, "c": {"p"}}  # b has two events and trains only
+    assert ("c", "y") in names(parts.test.history)
+    assert parts.test.now is None
+
+
+def test_leave_last_out_lets_nothing_later_be_learned_from():
+    events = log(
+        [
+            ("a", "x", "view"),
+            ("a", "y", "view"),
+            ("a", "q", "impression"),
+            ("a", "z", "view"),
+            ("a", "r", "impression"),
+            ("a", "", "search"),
+            ("a", "w", "view"),
+            ("a", "w", "impression"),
+            ("a", "x", "hide"),
+            ("b", "", "search"),
+        ]
+    )
+    parts = split(events, Protocol(split="leave-last-out"))
+    # y is asked for in validation by whoever only saw x
+    assert names(parts.train) == [("a", "x"), ("a", "y"), ("a", "q"), ("b", None)]
+    assert parts.valid is not None
+    assert asked(parts.valid) == {"a": {"z"}}
+    assert asked(parts.test) == {"a": {"w"}}
+    held = names(parts.test.history)
+    assert ("a", None) in held
+    assert ("a", "w") not in held
+    assert parts.test.history.kind.tolist().count(6) == 0  # the hide came after the question
+
+
+def test_random_keeps_a_pair_on_one_side():
+    rng = np.random.default_rng(0)
+    events = [
+        (user, item, kind)
+        for user in "abcdef"
+        for item in rng.choice(list("klmnopqrstuvwxyz"), 10, replace=False)
+        for kind in ("impression", "view", "view")
+    ] + [(user, "", "search") for user in "abcdef"]
+    whole = log(events)
+    parts = split(whole, Protocol(split="random"))
+    assert parts.valid is not None
+    for held in (parts.valid, parts.test):
+        assert {user: len(items) for user, items in asked(held).items()} == dict.fromkeys(
+            "abcdef", 1
+        )
+    held = names(parts.valid.truth) + names(parts.test.truth)
+    assert not set(names(parts.train)) & set(held)
+    assert len(set(held)) == 12
+    assert set(names(parts.train)) | set(held) == set(names(whole))
+    assert len(parts.train) == 6 * 8 * 3 + 6  # searches are learned from
+
+
+def test_random_follows_its_seed_and_not_the_order_of_rows():
+    events = views(*(user + item for user in "abcdef" for item in "klmnopqrst"))
+    one, same, other = (
+        names(split(log(rows, ordered=False), Protocol(split="random", split_seed=seed)).test.truth)
+        for rows, seed in ((events, 0), (events[::-1], 0), (events, 1))
+    )
+    assert one == same
+    assert one != other
+
+
+def test_one_user_is_enough():
+    events = log(views(*(f"a{item}" for item in "klmnopqrst")), time=list(range(10)))
+    for how in ("leave-last-out", "random"):
+        assert len(split(events, Protocol(split=how)).test.truth) == 1
+    assert asked(split(events, Protocol(split="time")).test) == {"a": {"t"}}
+
+
+@pytest.mark.parametrize("how", SPLITS)
+def test_an_empty_side_is_refused(how):
+    rows = views("ax", "ay")
+    both = log(rows, time=[1.0, 1.0], part=["train", "train"])
+    refused(InputError, lambda: split(both, Protocol(split=how)), "leaves the", "part without")
+    refused(
+        InputError, lambda: split(both.only(np.zeros(2, bool)), Protocol(split=how)), "training"
+    )
+    searches = log([("a", "", "search")] * 20, time=list(range(20)), part=["train", "test"] * 10)
+    refused(InputError, lambda: split(searches, Protocol(split=how)), "leaves the")
+
+
+def test_an_empty_validation_part_is_refused_unless_ready_made():
+    rows = views("ax", "bx", "ay", "by", "az", "bz")
+    events = log(rows, time=[1.0, 1, 1, 2, 2, 2], part=["train"] * 3 + ["test"] * 3)
+    small = Protocol(split="time", test_fraction=0.5, valid_fraction=0.01)
+    refused(InputError, lambda: split(events, small), "validation")
+    made = split(events, Protocol(split="ready-made"))
+    assert made.valid is None
+    assert asked(made.test) == {"a": {"z"}, "b": {"y", "z"}}
+
+
+def test_nobody_to_ask_is_refused():
+    strangers = log(views("ax", "ay", "bx", "by"), part=["train", "train", "test", "test"])
+    call = Protocol(split="ready-made")
+    refused(InputError, lambda: split(strangers, call), "Nobody", "1 users without history")
+
+
+def test_what_a_split_needs():
+    bare = log(views("ax", "ay", "az"), ordered=False)
+    for how, option in (
+        ("time", "--time"),
+        ("leave-last-out", "--order"),
+        ("ready-made", "--train"),
+    ):
+        refused(CallError, lambda how=how: split(bare, Protocol(split=how)), option)
+
+
+def test_what_was_taken_back_is_no_truth():
+    events: list[Event] = [
+        *views("ax", "bx"),
+        ("a", "y", "purchase"),
+        ("a", "y", "return"),
+        ("a", "z", "hide"),
+        ("a", "z", "like"),
+        ("b", "y", "view"),
+        ("b", "y", "impression"),
+    ]
+    parts = split(log(events, part=["train"] * 2 + ["test"] * 6), Protocol(split="ready-made"))
+    assert asked(parts.test) == {"a": {"z"}, "b": {"y"}}
+    assert parts.test.repeats == 0
+
+
+def test_an_item_in_the_cart_is_seen_and_its_purchase_no_truth():
+    events: list[Event] = [
+        ("a", "x", "purchase"),
+        ("a", "y", "cart"),
+        ("b", "y", "cart"),
+        ("a", "y", "purchase"),
+        ("b", "x", "purchase"),
+    ]
+    parts = split(
+        log(events, ordered=False, part=["train"] * 3 + ["test"] * 2), Protocol(split="ready-made")
+    )
+    assert asked(parts.test) == {"b": {"x"}}
+    assert parts.test.repeats == 1
+
+
+def test_inner_split_keeps_the_numbers():
+    rows = views(*(user + item for user in "abcdef" for item in "klmnopqrst"), "au")
+    events = log(rows, part=["train"] * 60 + ["test"])
+    outer = split(events, Protocol(split="ready-made"))
+    inner = inner_split(outer.train, Protocol(split="ready-made", valid_fraction=0.2))
+    assert inner.valid is None
+    assert inner.train.items.names.to_list() == outer.train.items.names.to_list()
+    assert inner.train.n_users == outer.train.n_users
+    assert {user: len(items) for user, items in asked(inner.test).items()} == dict.fromkeys(
+        "abcdef", 2
+    )
+    assert sorted(names(inner.train) + names(inner.test.truth)) == sorted(names(outer.train))
+    assert inner.test.truth.n_items == outer.train.n_items
+
+
+def test_holdout_of_ones_own_parts():
+    past, later = log(views("ax", "by")), log(views("ax", "ay", "by"))
+    held = holdout(past, later, None)
+    assert asked(held) == {"a": {"y"}}
+    assert held.repeats == 2
+
+
+def ratings(*stars: float | None) -> Any:
+    rows = [("a", f"{n}", "rating" if star else "view") for n, star in enumerate(stars)]
+    return table(rows, value=list(stars))
+
+
+def test_minimum_rating():
+    made = prepare(ratings(5, 3, 4, None, 1), Protocol(split="random", min_rating=4))
+    assert made.events["item_id"].to_list() == ["0", "2", "3"]  # a view has no rating to be low
+    assert made.notes == ("2 ratings below 4 left out",)
+    none = Protocol(split="random", min_rating=6, k_core=2)
+    refused(InputError, lambda: prepare(ratings(5), none), "No event is left")
+    refused(CallError, lambda: prepare(table(views("ax")), none), "--rating")
+
+
+def by_hand(events: list[Event], k: int) -> list[Event]:
+    while True:
+        users, items = Counter(e[0] for e in events), Counter(e[1] for e in events)
+        kept = [e for e in events if users[e[0]] >= k and (not e[1] or items[e[1]] >= k)]
+        if len(kept) == len(events):
+            return kept
+        events = kept
+
+
+@given(random_events(most=60), st.integers(0, 5))
+def test_k_core(events, k):
+    wanted = by_hand(events, k)
+    protocol = Protocol(split="random", k_core=k)
+    if not wanted:
+        refused(InputError, lambda: prepare(table(events), protocol), "No event", "--k-core")
+        return
+    made = prepare(table(events), protocol)
+    rows = made.events.select("user_id", "item_id", "kind").rows()
+    assert [(user, item or "", kind) for user, item, kind in rows] == wanted
+    assert bool(made.notes) == (len(wanted) < len(events))
+
+
+def test_taobao_passes_and_its_carts_are_no_truth(data_folder):
+    opened = load("taobao-cart-buy", data_folder=data_folder)
+    parts = split(Interactions.of(prepare(opened.table, opened.protocol)), opened.protocol)
+    assert parts.test.repeats == 8_326
+    assert len(parts.test.truth) == 48_749 - 8_326
+    assert SEEN[parts.train.kind].all()
+
+
+def test_movielens_1m(data_folder):
+    opened = load("movielens-1m", data_folder=data_folder)
+    whole = Interactions.of(prepare(opened.table, opened.protocol))
+    parts = split(whole, opened.protocol)
+    assert parts.valid is not None
+    assert len(parts.test.users) == len(parts.test.truth) == parts.train.n_users == 6_040
+    assert len(parts.train) + 2 * 6_040 == len(whole)
+    assert parts.test.repeats == parts.test.without_history == 0
