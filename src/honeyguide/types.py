@@ -6,7 +6,7 @@ E excluded.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float32, Int64
@@ -31,6 +31,7 @@ class Ranking:
     fallback: Bool[Tensor, " B"] | None = None
 
 
+@runtime_checkable
 class Ranker(Protocol):
     """THE shape: one evaluator measures any of them and one service serves any of them."""
 

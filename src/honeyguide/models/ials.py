@@ -2,8 +2,8 @@
 
 Hu, Koren and Volinsky 2008, in the form of Rendle et al. 2022 ("Revisiting the performance of
 iALS"): an unobserved weight over all pairs and a regularisation scaled with frequency. Differences:
-the least squares are solved by warm-started conjugate gradients (Takacs, Pilaszy and Tikk 2011), and
-there are no user rows at all: the answer to a history is its own least-squares solution, so a
+the least squares are solved by warm-started conjugate gradients (Takacs, Pilaszy and Tikk 2011),
+and there are no user rows at all: the answer to a history is its own least-squares solution, so a
 stranger and a trained user with one history get the same list.
 """
 
@@ -107,15 +107,16 @@ class IALSModel(Vectors, Solved):
         return torch.from_numpy(out)
 
     def _by_torch(self, query: Query, ridge: Tensor) -> Float32[Tensor, "B D"]:
-        """The same by an exact solve, for other devices: (B, D, D) is held at once."""
+        """The same by an exact solve, for other devices: (B, D, D) and (B, L, D) are held."""
         pairs = query.pairs(self.spec.rule)
-        rows, vectors = pairs.rows(), self.vectors[pairs.items]
-        systems = self.gram.repeat(len(query), 1, 1)
-        systems.index_add_(0, rows, vectors[:, :, None] * vectors[:, None])
+        rows = pairs.rows()
+        place = torch.arange(len(rows), device=rows.device) - pairs.offsets[rows]
+        taken = self.vectors.new_zeros(len(query), query.item.shape[1], self.settings.width)
+        taken[rows, place] = self.vectors[pairs.items]
+        systems = self.gram + taken.transpose(1, 2) @ taken
         systems.diagonal(dim1=1, dim2=2).add_(ridge[:, None])
-        right = torch.zeros(len(query), self.settings.width, device=vectors.device)
-        right.index_add_(0, rows, vectors)
-        return torch.linalg.solve(systems, right)
+        solved: Tensor = torch.linalg.solve(systems, taken.sum(1))
+        return solved
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.vectors

@@ -1,15 +1,15 @@
 """SASRec: a causal transformer reads the last events and says what comes next.
 
 Kang and McAuley 2018, trained with the full softmax as in Klenitskiy and Vasilev 2023 ("Turning
-dross into gold loss"). Differences: all positions are trained at once over several windows of a long
-history; positions count from the first kept event; dropout stands on the branches and not on the
-attention weights, so that the fused attention serves; the norm stands before each branch.
+dross into gold loss"). Differences: all positions are trained at once over several windows of a
+long history; positions count from the first kept event; dropout stands on the branches and not on
+the attention weights, so that the fused attention serves; the norm stands before each branch.
 """
 
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 from pydantic import model_validator
 from torch import Tensor, nn
 
@@ -23,6 +23,9 @@ from honeyguide.errors import CallError
 from honeyguide.models.spec import AnsweredBy, Learned, LearnedSpec, Schema, Vectors
 from honeyguide.nn import losses
 from honeyguide.nn.attention import Causal
+
+WORKING = 32 << 20  # bytes
+FLOATS_A_PLACE = 16  # held at once in a block, in widths: the input, its norm, q k v, 2 x 4 inside
 
 
 class SASRec(LearnedSpec):
@@ -86,12 +89,15 @@ class SASRecModel(Vectors, Learned):
         with torch.no_grad():
             self.items.weight[PAD] = 0
         self.reader = Causal(
-            spec.width, spec.layers, spec.heads, 4 * spec.width, spec.dropout, spec.history
+            spec.width, spec.layers, spec.heads, spec.width, spec.dropout, spec.history
         )
 
     def states(self, query: Query) -> Float[Tensor, "B L D"]:
         """The state after each event."""
-        states: Tensor = self.reader(self.items(query.item) * self.settings.width**0.5)
+        return self._read(query.item)
+
+    def _read(self, item: Int64[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
+        states: Tensor = self.reader(self.items(item) * self.settings.width**0.5)
         return states
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
@@ -115,10 +121,23 @@ class SASRecModel(Vectors, Learned):
         """Nothing: every answer comes from the history."""
 
     def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
-        last = (query.length - 1).clamp(min=0)
-        states = self.states(query)
-        picked = states[torch.arange(len(query), device=states.device), last]
-        return picked.float() * (query.length > 0)[:, None]
+        # as many rows at once as keep what the blocks hold under WORKING, however many are asked
+        place_bytes = FLOATS_A_PLACE * self.settings.width * 4
+        rows = max(1, WORKING // (place_bytes * query.item.shape[1]))
+        starts = range(0, max(len(query), 1), rows)
+        return torch.cat(
+            [self._last(query.item[a : a + rows], query.length[a : a + rows]) for a in starts]
+        )
+
+    def _last(
+        self, item: Int64[Tensor, "B L"], length: Int64[Tensor, " B"]
+    ) -> Float32[Tensor, "B D"]:
+        """The state after the last event, 0 where there is none."""
+        longest = int(length.max()) if len(length) else 0
+        states = self._read(item[:, : max(longest, 1)])
+        last = (length - 1).clamp(min=0)
+        picked = states[torch.arange(len(states), device=states.device), last]
+        return picked.float() * (length > 0)[:, None]
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.items.weight

@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from honeyguide.nn.dropout import Dropout
+
 
 class Block(nn.Module):
     """Pre-norm attention and feed-forward, both residual.
@@ -18,7 +20,7 @@ class Block(nn.Module):
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mixed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.wide, self.narrow = nn.Linear(width, inner), nn.Linear(inner, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         b, length, width = x.shape
@@ -26,7 +28,8 @@ class Block(nn.Module):
         q, k, v = mixed.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, L, D / H) each
         seen = scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.drop(self.out(seen.transpose(1, 2).reshape(b, length, width)))
-        return x + self.drop(self.narrow(self.drop(gelu(self.wide(self.between(x))))))
+        after: Tensor = x + self.drop(self.narrow(self.drop(gelu(self.wide(self.between(x))))))
+        return after
 
 
 class Causal(nn.Module):
@@ -37,7 +40,7 @@ class Causal(nn.Module):
     ) -> None:
         super().__init__()
         self.place = nn.Parameter(torch.randn(length, width) * 0.02)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
         self.last = nn.LayerNorm(width)
 

@@ -19,7 +19,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def over_rows(rows: int, work: Callable[[int, int], object], *, block: int = ALONE) -> None:
-    """Call work(start, stop) for blocks that together cover range(rows), in torch's thread count."""
+    """Call work(start, stop) for blocks that cover range(rows), in as many threads as torch has."""
     threads = torch.get_num_threads()
     if rows <= block or threads == 1:
         work(0, rows)

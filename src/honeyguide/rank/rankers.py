@@ -51,9 +51,10 @@ class Exhaustive:
         exclude: Int64[Tensor, "B E"] | None,
     ) -> Ranking:
         few = candidates if candidates.ndim == 2 else candidates.expand(len(query), -1)
-        few = few.sort(
-            dim=1
-        ).values  # equal scores stand in the order of numbers, as in a full list
+        if few.shape[1] == 0:
+            few = few.new_full((len(query), 1), PAD)
+        # equal scores stand in the order of numbers, as in a full list
+        few = few.sort(dim=1).values
         few = few.masked_fill(torch.nn.functional.pad(few.diff(dim=1) == 0, (1, 0)), PAD)
         scores = self.model.score_few(query, few).masked_fill(few == PAD, NEVER)
         if allow is not None:
@@ -100,9 +101,10 @@ class Fallback:
                 generator=generator,
             )
 
-        answer = ask(self.first, k)
+        answer = ask(self.first, max(k, 2))  # one score alone does not say whether all are equal
         weak = (query.length == 0) | (answer.items[:, 0] == PAD)
         flat = ~weak & _flat(answer)
+        answer = Ranking(answer.items[:, :k], answer.scores[:, :k], answer.fallback)
         if bool(flat.any()):
             weak |= flat & _flat(ask(self.first, self.items))
         if not bool(weak.any()):

@@ -1,0 +1,203 @@
+"""Evaluation: equals a plain loop, whatever memory it may take, and keeps to that memory."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from honeyguide.data.interactions import Interactions
+from honeyguide.data.protocol import Protocol
+from honeyguide.data.shop import simulate
+from honeyguide.data.split import Holdout, Split, split
+from honeyguide.data.table import Table
+from honeyguide.errors import CallError, InputError, UnknownName
+from honeyguide.evaluate.evaluator import evaluate, padded_items, summary
+from honeyguide.models.ease import EASE
+from honeyguide.models.popular import Popular
+from honeyguide.rank.rankers import Exhaustive, Fallback
+from matrices import fitted
+from oracles import metrics as oracle
+
+METRICS = tuple(f"{name}@{k}" for name in (*oracle.PER_USER, "coverage") for k in (3, 10))
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def parts() -> Split:
+    """A shop of 20,000 events, split by time; some of the truth was never seen in training."""
+    log = Interactions.of(simulate(20_000, users=200, items=150, seed=1).table)
+    return split(log, Protocol(split="time"))
+
+
+@pytest.fixture(scope="module")
+def ease(parts) -> Exhaustive:
+    return Exhaustive(fitted(EASE(l2=10.0), parts.train))
+
+
+def told(ranker, holdout: Holdout, **options):
+    rule = EASE().rule
+    return evaluate(ranker, holdout, rule=rule, past=None, metrics=METRICS, **options)
+
+
+def by_item(events: Interactions, user: int) -> list[int]:
+    items: list[int] = events.item[events.offsets[user] : events.offsets[user + 1]].tolist()
+    return items
+
+
+@pytest.mark.parametrize("exclude_seen", [True, False])
+def test_equals_a_plain_loop_over_users(parts, ease, exclude_seen):
+    holdout = parts.test
+    assert holdout.unknown_items > 0
+    got = told(ease, holdout, exclude_seen=exclude_seen)
+    weight = ease.model.weight.double().numpy()
+    history, seen = holdout.history.counting(EASE().rule), holdout.history.seen()
+    lists, catalogue = [], set(range(1, holdout.history.n_items))
+    for user in holdout.users.tolist():
+        score = weight[sorted(set(by_item(history, user)))].sum(0)
+        barred = set(by_item(seen, user)) if exclude_seen else set()
+        ranked = sorted(catalogue - barred, key=lambda i: (-np.float32(score[i]), i))
+        lists.append(ranked[:10])
+    truths = [set(by_item(holdout.truth, user)) for user in holdout.users.tolist()]
+    for name, plain in oracle.PER_USER.items():
+        for k in (3, 10):
+            wanted = [plain(r, t, k) for r, t in zip(lists, truths, strict=True)]
+            values = got.per_user[f"{name}@{k}"]
+            # f32 sums may swap two items whose scores are a rounding apart
+            assert (np.abs(values - wanted) > 1e-9).mean() < 0.02
+            assert values.mean() == pytest.approx(np.mean(wanted), abs=1e-3)
+            assert got[f"{name}@{k}"] == values.mean()
+    for k in (3, 10):
+        assert got[f"coverage@{k}"] == pytest.approx(oracle.coverage(lists, catalogue, k), abs=0.01)
+    assert got["ndcg@10"] > 0.03, "nothing was learned, so nothing is tested"
+
+
+def test_in_little_memory_as_in_much(parts, ease):
+    much = told(ease, parts.test)
+    for memory in (1, 20_000, 300_000):
+        little = told(ease, parts.test, memory=memory)
+        assert little.overall == much.overall
+        for name, values in much.per_user.items():
+            np.testing.assert_array_equal(little.per_user[name], values, err_msg=name)
+        assert little.answered_by == much.answered_by
+
+
+def test_values_are_kept_by_user(parts, ease):
+    got = told(ease, parts.test)
+    assert got.users.tolist() == parts.test.users.tolist()
+    for values in got.per_user.values():
+        assert values.shape == (len(parts.test.users),)
+    assert set(got.per_user) | set(got.overall) == set(METRICS) == set(got.summaries())
+    half = replace(parts.test, users=parts.test.users[::2])
+    np.testing.assert_array_equal(
+        told(ease, half).per_user["ndcg@10"], got.per_user["ndcg@10"][::2]
+    )
+    assert got.answered_by == {"history": len(parts.test.users)}
+
+
+def test_items_that_training_never_saw_are_misses():
+    events = pl.DataFrame(
+        {
+            "user_id": [1, 1, 2, 2, 3, 1, 1, 2],
+            "item_id": ["a", "b", "a", "c", "b", "c", "new", "new"],
+            "kind": "view",
+            "part": ["train"] * 5 + ["test"] * 3,
+        }
+    )
+    parts = split(Interactions.of(Table(events)), Protocol(split="ready-made"))
+    assert parts.test.unknown_items == 2
+    got = evaluate(
+        Exhaustive(fitted(Popular(), parts.train)),
+        parts.test,
+        rule=Popular().rule,
+        past=None,
+        metrics=["recall@5", "ndcg@1"],
+    )
+    # of user 1 one of two was found, of user 2 none of one; user 3 has nothing to find
+    assert got.users.tolist() == [0, 1]
+    assert got.per_user["recall@5"].tolist() == [0.5, 0.0]
+    assert got.per_user["ndcg@1"].tolist() == [1.0, 0.0]
+
+
+def test_what_was_seen_is_never_a_hit_and_never_listed(parts, ease):
+    seen = parts.test.history.seen()
+    barred = padded_items(seen, parts.test.users)
+    for row, user in enumerate(parts.test.users.tolist()):
+        assert sorted(barred[row][barred[row] > 0].tolist()) == sorted(by_item(seen, user))
+
+
+def test_any_ranker_is_measured(parts, ease):
+    popular = Exhaustive(fitted(Popular(), parts.train))
+    both = Fallback(ease, popular, parts.train.n_items)
+    got = told(both, parts.test)
+    assert got["ndcg@10"] == pytest.approx(told(ease, parts.test)["ndcg@10"], abs=0.02)
+    assert got.answered_by == {}
+
+
+def test_a_mean_has_an_interval():
+    values = np.array([0.0, 1.0, 1.0, 0.0])
+    got = summary(values)
+    half = 1.96 * np.std(values, ddof=1) / 2
+    assert (got.mean, got.low, got.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
+    alone = summary(np.array([1.0]))
+    assert (alone.mean, alone.low, alone.high) == (1.0, None, None)
+
+
+def test_what_cannot_be_asked_is_refused(parts, ease):
+    def ask(holdout: Holdout, metrics: list[str]) -> None:
+        evaluate(ease, holdout, rule=EASE().rule, past=None, metrics=metrics)
+
+    with pytest.raises(UnknownName, match="ndcg@k"):
+        ask(parts.test, ["ndgc@10"])
+    with pytest.raises(CallError, match="No metric"):
+        ask(parts.test, [])
+    nobody = replace(parts.test, users=np.zeros(0, dtype=np.int64))
+    with pytest.raises(InputError, match="No user has both"):
+        ask(nobody, ["ndcg@10"])
+
+
+# What a process holds beside the blocks that `memory` speaks of: glibc hands memory back only when
+# more than 64 MiB of it lie free, and it is within that that hits by user and 32 MiB of working
+# space of sequence models have room, too.
+BESIDE = 64 * MIB
+
+
+@pytest.mark.parametrize(
+    ("kind", "users", "items", "memory"),
+    [
+        ("drawn", 3_000, 5_000, 16 * MIB),
+        ("drawn", 1_500, 50_000, 128 * MIB),
+        ("mf", 200, 50_000, 64 * MIB),
+        ("sasrec", 1_500, 1_000, 32 * MIB),
+    ],
+)
+def test_the_peak_of_a_process_keeps_to_the_memory(kind, users, items, memory):
+    script = Path(__file__).with_name("evaluation_memory.py")
+    result = subprocess.run(
+        [sys.executable, script, kind, str(users), str(items), str(memory)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    growth = json.loads(result.stdout)["growth"]
+    assert growth < memory + BESIDE
+    # The measure would see a table of all scores, which is larger than what is allowed.
+    if kind == "drawn" and items == 50_000:
+        assert growth > memory / 4
+        assert users * items * 4 > memory + BESIDE
+
+
+def test_inference_leaves_no_graph(parts):
+    model = fitted(EASE(l2=10.0), parts.train)
+    assert not torch.is_inference_mode_enabled()
+    told(Exhaustive(model), parts.test)
+    assert not torch.is_inference_mode_enabled()
+    assert not model.weight.requires_grad

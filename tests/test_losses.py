@@ -1,0 +1,112 @@
+"""Losses equal their formulas, values and gradients."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from honeyguide.nn import losses
+
+ROWS, ITEMS, WIDTH = 150, 40, 6
+
+
+def drawn(dtype=torch.float64):
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(ROWS, WIDTH, generator=generator, dtype=dtype)
+    table = torch.randn(ITEMS, WIDTH, generator=generator, dtype=dtype)
+    target = torch.randint(1, ITEMS, (ROWS,), generator=generator)
+    return states.requires_grad_(), table.requires_grad_(), target
+
+
+def plain_softmax(states, table, target):
+    logits = states @ table.T
+    pad = torch.zeros(table.shape[0], dtype=torch.bool)
+    pad[0] = True
+    return cross_entropy(logits.masked_fill(pad, float("-inf")), target)
+
+
+# 32 rows is the smallest block: 150 rows are five of them, the last one shorter
+@pytest.mark.parametrize("block_bytes", [0, 4 * ITEMS * 60, 4 << 20])
+def test_softmax_by_blocks_is_cross_entropy_without_pad(monkeypatch, block_bytes):
+    monkeypatch.setattr(losses, "BLOCK_BYTES", block_bytes)
+    states, table, target = drawn(torch.float32)
+    wanted = plain_softmax(states, table, target)
+    wanted_grads = torch.autograd.grad(wanted, (states, table))
+    loss = losses.softmax(states, table, target)
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-6)
+    (3 * loss).backward()
+    for got, should in zip((states.grad, table.grad), wanted_grads, strict=True):
+        torch.testing.assert_close(got, 3 * should, rtol=1e-5, atol=1e-7)
+    assert bool((table.grad[0] == 0).all()), "PAD takes no part"
+
+
+def test_softmax_is_the_same_without_gradients():
+    states, table, target = drawn(torch.float32)
+    with torch.no_grad():
+        asked = losses.softmax(states, table, target)
+    assert asked.item() == pytest.approx(losses.softmax(states, table, target).item(), rel=1e-6)
+
+
+def test_softmax_under_autocast_stays_near():
+    states, table, target = drawn(torch.float32)
+    wanted = plain_softmax(states, table, target)
+    wanted_grads = torch.autograd.grad(wanted, (states, table))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = losses.softmax(states, table, target)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-2)
+    torch.testing.assert_close(states.grad, wanted_grads[0], rtol=0.1, atol=1e-3)
+    torch.testing.assert_close(table.grad, wanted_grads[1], rtol=0.1, atol=1e-3)
+
+
+def test_sampled_softmax_by_hand():
+    generator = torch.Generator().manual_seed(1)
+    positive, negative = torch.randn(5, generator=generator), torch.randn(5, 7, generator=generator)
+    p = torch.rand(5, generator=generator)
+    q = torch.rand(7, generator=generator)
+    accidental = torch.zeros(5, 7, dtype=torch.bool)
+    accidental[2, 3] = accidental[4, 0] = True
+    loss = losses.sampled_softmax(positive, negative, p.log(), q.log(), accidental)
+    total = 0.0
+    for m in range(5):
+        top = torch.exp(positive[m]) / p[m]
+        rest = sum(torch.exp(negative[m, n]) / q[n] for n in range(7) if not accidental[m, n])
+        total -= float(torch.log(top / (top + rest)))
+    assert loss.item() == pytest.approx(total / 5, rel=1e-5)
+
+
+def test_sampled_softmax_with_every_item_once_is_the_softmax():
+    states, table, target = drawn(torch.float32)
+    all_items = torch.arange(1, ITEMS)
+    even = torch.full((ITEMS,), -torch.tensor(ITEMS - 1.0).log().item())
+    logits = states @ table.T
+    sampled = losses.sampled_softmax(
+        logits.gather(1, target[:, None])[:, 0],
+        logits[:, all_items],
+        even[target],
+        even[all_items],
+        all_items == target[:, None],
+    )
+    assert sampled.item() == pytest.approx(plain_softmax(states, table, target).item(), rel=1e-5)
+
+
+def test_an_accidental_negative_has_no_gradient():
+    positive = torch.zeros(1, requires_grad=True)
+    negative = torch.zeros(1, 2, requires_grad=True)
+    accidental = torch.tensor([[True, False]])
+    loss = losses.sampled_softmax(positive, negative, torch.zeros(1), torch.zeros(2), accidental)
+    (grad,) = torch.autograd.grad(loss, negative)
+    assert loss.item() == pytest.approx(torch.tensor(2.0).log().item())
+    assert grad[0].tolist() == pytest.approx([0.0, 0.5])
+
+
+def test_bpr_by_hand():
+    positive = torch.tensor([1.0, -2.0])
+    negative = torch.tensor([[0.0, 3.0, 1.0], [-2.0, 0.5, 100.0]])
+    total = 0.0
+    for m in range(2):
+        for n in range(3):
+            total -= float(torch.log(torch.sigmoid((positive[m] - negative[m, n]).double())))
+    assert losses.bpr(positive, negative).item() == pytest.approx(total / 6, rel=1e-6)
+    folded = losses.bpr(positive.view(2, 1), negative.view(2, 1, 3))
+    assert folded.item() == pytest.approx(total / 6, rel=1e-6)

@@ -1,0 +1,78 @@
+"""Every model of the table keeps every contract; none is left out, none may skip."""
+
+import inspect
+
+import pytest
+
+import contracts
+from contracts import CONTRACTS, Declared
+from honeyguide.errors import UnknownName
+from honeyguide.models.ease import EASE
+from honeyguide.models.ials import IALS
+from honeyguide.models.item_knn import ItemKNN
+from honeyguide.models.mf import MF
+from honeyguide.models.popular import Popular
+from honeyguide.models.sasrec import SASRec
+from honeyguide.models.table import MODELS, spec_named
+
+SMALL_MF = MF(width=2, epochs=60, learning_rate=0.05, batch=64, l2=0.1)
+SMALL_SASREC = SASRec(width=8, layers=1, history=12, epochs=10, batch=8, learning_rate=0.01)
+
+# A model of the table that is missing here fails the collection; a variant is one more line.
+DECLARED: dict[str, dict[str, Declared]] = {
+    "popular": {"popular": Declared(Popular(), personal=False)},
+    "item-knn": {
+        "item-knn": Declared(ItemKNN(k=8)),
+        "item-knn-weighed": Declared(ItemKNN(weigh_users=True, shrink=1.0)),
+    },
+    "ease": {"ease": Declared(EASE(l2=50.0))},
+    "ials": {"ials": Declared(IALS(width=4, l2=0.05))},
+    "mf": {
+        "mf": Declared(SMALL_MF),
+        "mf-bpr": Declared(SMALL_MF.but(loss="bpr", negatives=4, l2=0.03)),
+        "mf-sampled": Declared(SMALL_MF.but(loss="sampled-softmax", negatives=16)),
+    },
+    "sasrec": {
+        "sasrec": Declared(SMALL_SASREC),
+        "sasrec-sampled": Declared(SMALL_SASREC.but(loss="sampled-softmax", negatives=16)),
+    },
+}
+VARIANTS = {id_: declared for name in MODELS for id_, declared in DECLARED[name].items()}
+PAIRS = [(variant, contract) for variant in VARIANTS for contract in CONTRACTS]
+
+
+@pytest.mark.parametrize(("variant", "contract"), PAIRS)
+def test_contract(variant, contract):
+    try:
+        CONTRACTS[contract](VARIANTS[variant])
+    except pytest.skip.Exception as skipped:
+        pytest.fail(f"a contract may not skip: {skipped}")
+
+
+def test_every_model_meets_every_contract(request):
+    # The items that pytest collected, not what ran before this test: workers share the tests out.
+    found = {}
+    for item in request.session.items:
+        if item.path == request.path and item.originalname == "test_contract":
+            found[item.callspec.params["variant"], item.callspec.params["contract"]] = item
+    assert {spec.name for spec in (d.spec for d in VARIANTS.values())} == set(MODELS)
+    assert set(found) == {(v, c) for v in VARIANTS for c in CONTRACTS}
+    for item in found.values():
+        marks = {mark.name for mark in item.iter_markers()}
+        assert not marks & {"skip", "skipif", "xfail", "faults", "long"}, item.name
+
+
+def test_every_contract_of_the_library_is_in_its_table():
+    takes_one = {
+        name
+        for name, function in inspect.getmembers(contracts, inspect.isfunction)
+        if list(inspect.signature(function).parameters) == ["declared"]
+    }
+    assert takes_one == set(CONTRACTS)
+
+
+def test_an_unknown_model_is_refused_and_the_nearest_suggested():
+    assert spec_named("ease") is EASE
+    with pytest.raises(UnknownName, match="Did you mean 'sasrec'") as caught:
+        spec_named("sasrex")
+    assert all(name in caught.value.do for name in MODELS)

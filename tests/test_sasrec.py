@@ -1,0 +1,104 @@
+"""SASRec: what comes next on a ring, its losses by plain formulas, and that nothing looks ahead."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from honeyguide.data.batch import examples
+from honeyguide.data.interactions import Interactions
+from honeyguide.data.table import Table
+from honeyguide.errors import CallError
+from honeyguide.models import sasrec
+from honeyguide.models.sasrec import SASRec
+from honeyguide.models.spec import Schema
+from honeyguide.nn.attention import Causal
+from honeyguide.train.trainer import build
+from matrices import everyone, fitted, random_log
+
+RING = 12
+SMALL = SASRec(width=16, layers=2, heads=2, history=8, epochs=12, batch=16, learning_rate=0.01)
+
+
+def ring() -> Interactions:
+    """Everyone walks a ring of twelve items from some place on, half of them backwards."""
+    start, step = np.repeat(np.arange(24), 9), np.tile(np.arange(9), 24)
+    way = np.where(start % 2 == 0, 1, -1)
+    item = (start // 2 + way * step) % RING + 1
+    events = pl.DataFrame({"user_id": start, "item_id": item, "time": 1.0 * step})
+    return Interactions.of(Table(events.with_columns(kind=pl.lit("view"))))
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled-softmax"])
+def test_learns_what_comes_next(loss):
+    log, spec = ring(), SMALL.but(loss=loss, negatives=16, epochs=60, dropout=0.0)
+    scores = fitted(spec, log).score(everyone(log, spec))
+    start = np.arange(24)
+    way = np.where(start % 2 == 0, 1, -1)
+    following = torch.from_numpy((start // 2 + way * 9) % RING + 1)
+    assert float((scores.argmax(1) == following).float().mean()) > 0.9
+
+
+def batch_of(spec: SASRec):
+    log = random_log()
+    model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1).eval()
+    return model, examples(log, spec.asked()).batch(np.arange(0, 30), seed=5)
+
+
+def test_softmax_is_cross_entropy_at_every_event_that_has_a_next():
+    model, batch = batch_of(SMALL)
+    logits = model.states(batch.query) @ model.items.weight[1:].T
+    target = batch.target - 1  # PAD becomes -1
+    wanted = cross_entropy(logits.reshape(-1, logits.shape[2]), target.reshape(-1), ignore_index=-1)
+    assert model.loss(batch).item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_sampled_softmax_by_its_formula():
+    model, batch = batch_of(SMALL.but(loss="sampled-softmax", negatives=9))
+    states = model.states(batch.query).detach().double()
+    items = model.items.weight.detach().double()
+    p, drawn = batch.log_p.double().exp(), batch.negatives.tolist()
+    total, count = 0.0, 0
+    for row, place in (batch.target > 0).nonzero().tolist():
+        wanted = int(batch.target[row, place])
+        said = (items @ states[row, place]).exp() / p
+        rest = sum(float(said[n]) for n in drawn if n != wanted)
+        total -= float(torch.log(said[wanted] / (said[wanted] + rest)))
+        count += 1
+    assert model.loss(batch).item() == pytest.approx(total / count, rel=1e-4)
+
+
+def test_no_gradient_flows_from_a_state_to_later_events():
+    torch.manual_seed(0)
+    reader = Causal(width=8, layers=3, heads=2, inner=16, dropout=0.5, length=7).eval()
+    x = torch.randn(2, 7, 8, requires_grad=True)
+    for place in range(7):
+        (grad,) = torch.autograd.grad(reader(x)[:, place].square().sum(), x)
+        touched = grad.abs().sum(2) > 0
+        assert bool(touched[:, : place + 1].all())
+        assert not bool(touched[:, place + 1 :].any())
+
+
+def test_few_rows_at_a_time_are_as_good_as_all(monkeypatch):
+    log = random_log()
+    model, asked = fitted(SMALL.but(epochs=1), log), everyone(log, SMALL)
+    whole = model.query_vectors(asked)
+    last = asked.length - 1
+    torch.testing.assert_close(whole, model.states(asked)[torch.arange(len(asked)), last])
+    monkeypatch.setattr(sasrec, "WORKING", 1)
+    torch.testing.assert_close(model.query_vectors(asked), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_nobody_asks():
+    log = random_log()
+    model = fitted(SMALL.but(epochs=1), log)
+    empty = everyone(log.of_users(np.zeros(0, dtype=np.int64)), SMALL)
+    assert model.score(empty).shape == (0, log.n_items)
+
+
+def test_heads_must_divide_the_width():
+    with pytest.raises(CallError, match="3 heads do not divide a width of 16"):
+        SASRec(width=16, heads=3)
