@@ -153,8 +153,9 @@ class _Run:
         self.precision = choose_precision(device, training.precision)
         self.autocast = autocast(device, self.precision)
         model.to(device)
+        self.parameters = list(model.parameters())
         self.optimiser = torch.optim.AdamW(
-            model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
+            self.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
         )
         self.steps = -(-len(self.examples) // spec.batch)
         self.best: dict[str, Tensor] = {}
@@ -248,7 +249,8 @@ class _Run:
             batch = self.examples.batch(rows, number)
             if self.device.type != "cpu":
                 batch = batch.to(self.device)
-            self.optimiser.zero_grad()
+            for parameter in self.parameters:
+                parameter.grad = None  # zero_grad would also open and close a profiler's record
             with self.autocast:
                 loss: Tensor = self.model.loss(batch)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -284,7 +286,7 @@ class _Run:
         One pass over memory, done once per epoch and before a checkpoint is written.
         """
         moments = [t for state in self.optimiser.state.values() for t in state.values()]
-        for tensor in [*(p.detach() for p in self.model.parameters()), *moments]:
+        for tensor in [*(p.detach() for p in self.parameters), *moments]:
             # a sum is not finite if any part is not; it may also overflow, so look closer then
             if not bool(tensor.sum().isfinite()) and not bool(tensor.isfinite().all()):
                 raise self._diverged("result of an update")
