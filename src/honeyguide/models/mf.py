@@ -2,23 +2,28 @@
 
 Rendle et al. 2009 (BPR) and the softmax losses that later work found stronger. A history other than
 the trained one is folded in: a few quasi-Newton steps on the full softmax of that history, from the
-trained row or from zero.
+trained row or from zero, with a ridge under which the trained histories give back the trained rows.
+Without that ridge a folded row overfits: nDCG@10 on MovieLens-1M fell from .045 to .033.
 """
 
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from honeyguide.data.batch import Batch, Unit
-from honeyguide.data.query import Query, fingerprints
+from honeyguide.data.interactions import Interactions
+from honeyguide.data.query import Query, fingerprints, query
 from honeyguide.data.sample import Sampling
 from honeyguide.data.training import TrainingData
 from honeyguide.models.spec import Learned, LearnedSpec, Schema, UserRows, never_pad
 from honeyguide.nn import losses
 
 FOLD_STEPS = 8
+CALIBRATION_USERS = 256
+PULLS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 
 
 class MF(LearnedSpec):
@@ -36,8 +41,12 @@ class MF(LearnedSpec):
     """How negatives are drawn. popularity is harder and needs the correction of sampled-softmax."""
     temperature: float = 1.0
     """Divides the scores inside softmax losses. Lower it for sharper lists."""
-    l2: float = 1e-4
-    """Ridge on a user's vector, in training on each example and in folding in."""
+    l2: float = 0.3
+    """Ridge on a user's vector, for each of their pairs. Far smaller (1e-4) for bpr."""
+    batch: int = 256
+    """User rows (softmax) or pairs (bpr, sampled-softmax: raise it to thousands) per step."""
+    learning_rate: float = 1e-2
+    """Step size of Adam."""
 
     @property
     def unit(self) -> Unit:
@@ -54,7 +63,7 @@ class MF(LearnedSpec):
 
 
 class MFModel(UserRows, Learned):
-    """users.weight (U, D), items.weight (I, D)."""
+    """user.weight (U, D), items.weight (I, D)."""
 
     def __init__(self, spec: MF, schema: Schema) -> None:
         super().__init__(spec, schema, spec.width)
@@ -65,9 +74,11 @@ class MFModel(UserRows, Learned):
         self.curvature: Tensor
         self.register_buffer("basis", torch.eye(spec.width))
         self.register_buffer("curvature", torch.ones(spec.width))
+        self.pull: Tensor  # ridge per event of the history
+        self.register_buffer("pull", torch.tensor(1.0))
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
-        users = self.users(batch.query.user)
+        users = self.user(batch.query.user)
         if batch.row is not None:
             ridge = self.settings.l2 * users.square().sum(1)
             logits = never_pad(users @ self.items.weight.T / self.settings.temperature)
@@ -77,7 +88,8 @@ class MFModel(UserRows, Learned):
             lengths = batch.row.offsets.diff()
             total = (log_z[rows] - positive).sum() + (ridge * lengths).sum()
             return total / lengths.sum().clamp(min=1)
-        assert batch.negatives is not None and batch.log_p is not None
+        assert batch.negatives is not None
+        assert batch.log_p is not None
         wanted = self.items(batch.target[:, 0])
         positive = (users * wanted).sum(1)
         unwanted = self.items(batch.negatives)
@@ -97,24 +109,54 @@ class MFModel(UserRows, Learned):
         return drawn + self.settings.l2 * ridge.mean()
 
     def settle(self, data: TrainingData) -> None:
+        """Fingerprints of the trained histories, and what folding in needs."""
         events = data.interactions.counting(self.spec.rule)
-        self.user_as_of = torch.from_numpy(fingerprints(events)).to(self.user_as_of.device)
-        table = self.items.weight.detach() / self.settings.temperature
-        counts = torch.bincount(torch.from_numpy(events.item).long(), minlength=len(table))
-        p = (counts / counts.sum()).to(table)
+        self.as_of.copy_(torch.from_numpy(fingerprints(events)))
+        table = self._table()
+        counts = torch.from_numpy(np.bincount(events.item, minlength=len(table))).to(table)
+        p = counts / counts.sum()
         mean = p @ table
         covariance = (table * p[:, None]).T @ table - mean[:, None] * mean
         curvature, basis = torch.linalg.eigh(covariance)
-        self.basis, self.curvature = basis, curvature.clamp(min=0)
+        self.curvature, self.basis = curvature.clamp(min=0), basis
+        self._calibrate(query(events, self._sample(events), history=None).to(table.device))
+
+    def _sample(self, events: Interactions) -> Int64[np.ndarray, " B"]:
+        active = np.flatnonzero(events.lengths)
+        return active[:: -(-len(active) // CALIBRATION_USERS)] if len(active) else active
+
+    def _calibrate(self, asked: Query) -> None:
+        """The pull with which folding in from zero comes closest to the trained rows.
+
+        Closest by the cosine of scores under popularity. Training stops early, and descent from
+        small vectors shrinks them as a ridge would; how much, only the trained rows tell.
+        """
+        if len(asked) == 0:
+            return
+        rows = self.user(asked.user).detach()
+        metric = (self.basis * self.curvature) @ self.basis.T
+
+        def along(a: Tensor, b: Tensor) -> Tensor:
+            return torch.einsum("bd,de,be->b", a, metric, b)
+
+        likeness = []
+        for pull in PULLS:
+            self.pull.fill_(pull)
+            folded = self.fold_in(asked, torch.zeros_like(rows))
+            size = (along(folded, folded) * along(rows, rows)).sqrt().clamp(min=1e-12)
+            likeness.append(float((along(folded, rows) / size).mean()))
+        self.pull.fill_(PULLS[int(np.argmax(likeness))])
+
+    def _table(self) -> Float[Tensor, "I D"]:
+        return self.items.weight.detach() / self.settings.temperature
 
     def fold_in(self, query: Query, prior: Float32[Tensor, "B D"]) -> Float32[Tensor, "B D"]:
         """Quasi-Newton on the softmax of the history, curvature taken at mean popularity."""
-        table = self.items.weight.detach() / self.settings.temperature
-        pairs = query.pairs(self.spec.rule)
+        table, pairs = self._table(), query.pairs(self.spec.rule)
         count = pairs.weights.new_zeros(len(query)).index_add_(0, pairs.rows(), pairs.weights)
         count = count[:, None]
         wanted = pairs.times(table)
-        pull = 2 * self.settings.l2 * count
+        pull = self.pull * count
         step = 1 / (count * self.curvature + pull + 1e-6)
         vectors = prior.detach().clone()
         for _ in range(FOLD_STEPS):

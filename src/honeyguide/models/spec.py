@@ -163,14 +163,19 @@ class UserRows(Vectors):
 
     def __init__(self, spec: Spec, schema: Schema, width: int) -> None:
         super().__init__(spec, schema)
-        self.users = nn.Embedding(schema.users, width)
+        # tensors named user.* hold personal data, and erasure looks for that name
+        self.user = nn.Embedding(schema.users, width)
+        self.user.register_buffer("as_of", torch.zeros(schema.users, dtype=torch.int64))
         self.items = nn.Embedding(schema.items, width, padding_idx=PAD)
-        nn.init.normal_(self.users.weight, std=0.1)
+        nn.init.normal_(self.user.weight, std=0.1)
         nn.init.normal_(self.items.weight, std=0.1)
         with torch.no_grad():
             self.items.weight[PAD] = 0
-        self.user_as_of: Tensor
-        self.register_buffer("user_as_of", torch.zeros(schema.users, dtype=torch.int64))
+
+    @property
+    def as_of(self) -> Int64[Tensor, " U"]:
+        """The fingerprint of the history that each row was trained on; 0 = none."""
+        return self.user.get_buffer("as_of")
 
     @abstractmethod
     def fold_in(self, query: Query, prior: Float32[Tensor, "B D"]) -> Float32[Tensor, "B D"]:
@@ -181,11 +186,11 @@ class UserRows(Vectors):
         if self.schema.users == 0:
             return torch.zeros(len(query), dtype=torch.bool, device=query.user.device)
         row = query.user.clamp(min=0)
-        return (query.user >= 0) & (self.user_as_of[row] == query.as_of) & (query.as_of != 0)
+        return (query.user >= 0) & (self.as_of[row] == query.as_of) & (query.as_of != 0)
 
     def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
         trained, known = self.trained(query), query.user >= 0
-        rows = torch.where(known[:, None], self.users(query.user.clamp(min=0)), 0.0)
+        rows = torch.where(known[:, None], self.user(query.user.clamp(min=0)), 0.0)
         if bool(trained.all()):
             return rows
         stale = ~trained

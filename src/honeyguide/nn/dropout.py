@@ -21,7 +21,7 @@ CHUNK = 1 << 16
 
 
 class Dropout(nn.Module):
-    """Each element is zero with probability p while training, and the rest scaled by 1 / (1 - p)."""
+    """While training, an element is zero with probability p, the rest scaled by 1 / (1 - p)."""
 
     def __init__(self, p: float) -> None:
         super().__init__()

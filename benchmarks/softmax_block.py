@@ -1,0 +1,33 @@
+"""How many bytes of logits the blocked softmax should hold at once, and what it saves in memory."""
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from _common import record, seconds
+from honeyguide.nn import losses
+
+ROWS, WIDTH, ITEMS = 12_800, 64, 3_417
+
+
+def main() -> None:
+    """Forward and backward for several block sizes, and the plain way beside them."""
+    states = torch.randn(ROWS, WIDTH, requires_grad=True)
+    table = torch.randn(ITEMS, WIDTH, requires_grad=True)
+    target = torch.randint(1, ITEMS, (ROWS,))
+
+    def plain() -> None:
+        logits = states @ table.T
+        cross_entropy(logits, target).backward()
+
+    told = {}
+    for mib in (1, 2, 4, 8, 16, 64):
+        losses.BLOCK_BYTES = mib << 20
+        told[f"{mib} MiB"] = seconds(lambda: losses.softmax(states, table, target).backward())
+    record(
+        "softmax_block",
+        {"rows": ROWS, "width": WIDTH, "items": ITEMS, "seconds": told, "plain": seconds(plain)},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Dropout: the right share, the right scale, its own gradient, and the same mask for a seed."""
+
+import torch
+from honeyguide.nn.dropout import Dropout
+
+
+def test_share_and_scale() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(300, 1001)
+    dropped = Dropout(0.3)(x)
+    kept = dropped != 0
+    assert torch.allclose(dropped[kept], torch.tensor(1 / 0.7))
+    share = 1 - kept.double().mean().item()
+    assert abs(share - 0.3) < 4 * (0.3 * 0.7 / x.numel()) ** 0.5 + 2**-16
+    # no row, column or lane of the hash is favoured: each column's share within 5 standard errors
+    by_column = kept.double().mean(0)
+    assert (by_column - 0.7).abs().max() < 5 * (0.3 * 0.7 / 300) ** 0.5
+    neighbours = (kept[:, 1:] & kept[:, :-1]).double().mean().item()
+    assert abs(neighbours - 0.49) < 0.005
+
+
+def test_the_gradient_is_the_mask() -> None:
+    torch.manual_seed(1)
+    x = torch.randn(7, 13, requires_grad=True)
+    dropped = Dropout(0.5)(x)
+    dropped.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad * x.detach(), dropped.detach())
+
+
+def test_a_seed_gives_one_mask_whatever_the_threads() -> None:
+    x = torch.ones(1000, 300)  # several chunks
+    masks = []
+    threads = torch.get_num_threads()
+    try:
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            torch.manual_seed(5)
+            masks.append(Dropout(0.2)(x))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(masks[0], masks[1])
+    assert torch.equal(masks[0], masks[2])
+    assert not torch.equal(masks[0], Dropout(0.2)(x))
+
+
+def test_nothing_happens_in_evaluation_or_at_zero() -> None:
+    x = torch.randn(4, 4)
+    assert Dropout(0.9).eval()(x) is x
+    assert Dropout(0.0)(x) is x
