@@ -7,7 +7,7 @@ the lists; ours also builds every question, looks the hits up and computes the m
 import numpy as np
 import scipy.sparse as sp
 import torch
-from implicit.cpu.als import AlternatingLeastSquares
+from implicit.cpu.als import AlternatingLeastSquares  # type: ignore[import-untyped]
 
 from _common import record, seconds
 from honeyguide.data.opening import Inputs

@@ -4,6 +4,8 @@ Mean nDCG@10 must be popular < each learned model < oracle. On a log whose users
 nothing is left to learn, and every model must fall to popular within its interval.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float32
@@ -59,7 +61,7 @@ def trained(spec: Spec, parts: Split, seed: int) -> Evaluation:
 
 def main() -> None:
     """Three shops, in order and shuffled."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for seed in range(3):
         shop = simulate(100_000, seed=seed)
         for shuffled in (False, True):

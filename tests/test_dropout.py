@@ -1,6 +1,7 @@
 """Dropout: the right share, the right scale, its own gradient, and the same mask for a seed."""
 
 import torch
+
 from honeyguide.nn.dropout import Dropout
 
 
