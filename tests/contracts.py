@@ -2,29 +2,35 @@
 
 A contract takes a `Declared` and asserts; it returns nothing and never skips. Where it depends on
 what a spec declares (`causal`, `needs`, `past`), it follows the declaration and also asserts that
-the opposite is not the truth. The data is a checkerboard whose answer the eye can see: two blocks
-of users, two blocks of items, and nobody ever leaves the own block.
+the opposite is not the truth. The data is a checkerboard whose answer the eye can see.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, get_args
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from torch import Tensor
 
+from checkerboard import (
+    BLOCK,
+    ITEMS,
+    UNTAKEN,
+    USERS,
+    block_of,
+    checkerboard,
+    history_of,
+    ring_of,
+    taken,
+)
+from declared import CLOSE, Declared, ask, picked, same, scores, train, trained
 from honeyguide.bundle import Contents, load, save
-from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Query, query
-from honeyguide.data.table import Table
-from honeyguide.data.training import TrainingData
-from honeyguide.data.vocab import PAD, UNKNOWN_USER, Vocab
+from honeyguide.data.vocab import PAD, UNKNOWN_USER
 from honeyguide.errors import CallError, UnknownName
 from honeyguide.models.spec import (
     AnsweredBy,
@@ -33,114 +39,10 @@ from honeyguide.models.spec import (
     Model,
     Schema,
     Solved,
-    Spec,
     Vectors,
 )
 from honeyguide.rank.rankers import Exhaustive
-from honeyguide.train.trainer import Training, build, fit
 from honeyguide.types import NEVER, Ranking
-
-USERS, BLOCK, TAKEN = 60, 10, 7  # users; items of a block; items that each user took
-ITEMS = 2 * BLOCK + 2  # PAD, both blocks, and one item that nobody took
-UNTAKEN = ITEMS - 1
-CLOSE = 1e-5
-TRAINING = Training(seed=3, device="cpu", precision="f32")
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What the author of a model writes down for its tests.
-
-    spec: settings at which it learns sixty users in a second or so.
-    personal: whether the answer depends on who asks; only a yardstick may say no.
-    """
-
-    spec: Spec
-    personal: bool = True
-
-
-# --- the checkerboard
-
-
-def block_of(users: np.ndarray) -> np.ndarray:
-    """0 for the first half of the users, 1 for the second."""
-    return np.asarray(users >= USERS // 2, dtype=np.int64)
-
-
-def taken(user: int) -> np.ndarray:
-    """The item numbers that a user took, in order: any seven of the block, in any order.
-
-    So the block is all there is to learn, for a model that looks at the order, too.
-    """
-    places = np.random.default_rng(user).permutation(BLOCK)[:TAKEN]
-    return np.asarray(1 + places + BLOCK * int(user >= USERS // 2), dtype=np.int64)
-
-
-def checkerboard(*, ordered: bool = True) -> Interactions:
-    """The events by all users; without times or any other order if not `ordered`."""
-    items = np.concatenate([taken(user) for user in range(USERS)])
-    users = np.repeat(np.arange(USERS), TAKEN)
-    events = pl.DataFrame({"user_id": users, "item_id": items, "kind": "purchase"})
-    if ordered:
-        day = 86_400.0 * np.tile(np.arange(TAKEN), USERS)
-        events = events.with_columns(time=pl.Series(1.7e9 + day))
-    return Interactions.of(Table(events), items=Vocab.of_items(range(1, ITEMS)))
-
-
-@cache
-def trained(spec: Spec) -> Model:
-    """The model of this spec after the checkerboard; shared by the contracts, so left as it is."""
-    return train(spec, checkerboard())
-
-
-def train(spec: Spec, log: Interactions) -> Model:
-    """As the recommender does it: build and fit."""
-    model = build(spec, Schema(users=log.n_users, items=log.n_items), TRAINING.seed)
-    fit(model, TrainingData(log), training=TRAINING)
-    return model
-
-
-def ask(spec: Spec, users: np.ndarray | None = None, *, known: bool = True) -> Query:
-    """The question of these users (default: all) of the checkerboard."""
-    users = np.arange(USERS) if users is None else users
-    return query(checkerboard().counting(spec.rule), users, history=spec.past, known=known)
-
-
-def history_of(items: list[list[int]]) -> Query:
-    """The question of strangers who took these items."""
-    width = max(1, *(len(row) for row in items))
-    padded = torch.tensor([row + [PAD] * (width - len(row)) for row in items])
-    length = torch.tensor([len(row) for row in items])
-    stranger = torch.full_like(length, UNKNOWN_USER)
-    time = 1.7e9 + 86_400.0 * torch.arange(width, dtype=torch.float64).repeat(len(items), 1)
-    purchase = torch.where(padded == PAD, 0, 8)
-    return Query(padded, purchase, length, stranger, length * 7919, time=time)
-
-
-@torch.inference_mode()
-def scores(model: Model, asked: Query) -> Tensor:
-    """What the model says, as our own copy."""
-    return model.score(asked).clone()
-
-
-def same(one: Tensor, other: Tensor, what: str, tolerance: float = CLOSE) -> None:
-    """Equal up to rounding, PAD's -inf included."""
-    assert one.shape == other.shape, f"{what}: {tuple(one.shape)} and {tuple(other.shape)}"
-    apart = (one - other).abs().nan_to_num(0.0)
-    worst = float(apart.max()) if apart.numel() else 0.0
-    assert torch.equal(one.isinf(), other.isinf()), f"{what}: -inf at other places"
-    assert torch.allclose(one, other, rtol=tolerance, atol=tolerance), f"{what}: {worst:.2e} apart"
-
-
-def picked(asked: Query, rows: slice) -> Query:
-    """Some rows of a question."""
-    columns: dict[str, Any] = {
-        name: column[rows]
-        for name in Query.__slots__
-        if (column := getattr(asked, name)) is not None
-    }
-    return Query(**columns)
-
 
 # --- what a model learns
 
@@ -254,9 +156,7 @@ def empty_history_is_answered(declared: Declared) -> None:
 def any_history_is_answered(declared: Declared) -> None:
     """Histories longer than all in training: the last `past` events, or all of them."""
     spec = declared.spec
-    events = pl.DataFrame({"user_id": 0, "item_id": [1 + n % BLOCK for n in range(300)]})
-    events = events.with_columns(kind=pl.lit("purchase"), time=1.7e9 + pl.row_index())
-    log = Interactions.of(Table(events), items=Vocab.of_items(range(1, ITEMS)))
+    log = ring_of(300)
     asked = query(log.counting(spec.rule), np.array([0]), history=spec.past, known=False)
     assert asked.item.shape[1] == (300 if spec.past is None else spec.past)
     assert_finite(scores(trained(spec), asked))

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from contracts import CONTRACTS, Declared, checkerboard, taken
+from checkerboard import checkerboard, taken
+from contracts import CONTRACTS
+from declared import Declared
 from honeyguide.models.spec import Dense, Solved, Spec, never_pad
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from contracts import checkerboard
+from checkerboard import checkerboard
 from honeyguide.data.batch import examples
 from honeyguide.models.mf import MF
 from honeyguide.models.spec import Schema

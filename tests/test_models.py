@@ -5,7 +5,8 @@ import inspect
 import pytest
 
 import contracts
-from contracts import CONTRACTS, Declared
+from contracts import CONTRACTS
+from declared import Declared
 from honeyguide.errors import UnknownName
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
