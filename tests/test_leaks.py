@@ -79,6 +79,16 @@ def test_future_events():
     refused(LeakError, lambda: made(TRAIN, TEST, time=[*clean, 1.5, 6]), "1 events", "older")
 
 
+def test_validation_is_the_past_of_the_test():
+    def parts(last: float) -> Split:
+        rows = [*TRAIN, *views("ap", "aq")]
+        part = ["train"] * 4 + ["valid", "test"]
+        return split(log(rows, part=part, time=[1.0, 2, 3, 4, 7, last]), READY)
+
+    assert len(parts(7.0).test.truth) == 1
+    refused(LeakError, lambda: parts(6.0), "1 events", "test part", "older")
+
+
 def test_an_event_logged_twice_at_the_end_is_no_answer_of_leave_last_out():
     rows, last = views("ax", "ay", "az"), Protocol(split="leave-last-out")
     assert len(split(log([*rows, *views("ap")], time=[1.0, 2, 3, 4]), last).test.truth) == 1

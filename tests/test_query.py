@@ -111,6 +111,11 @@ def test_pairs_are_those_of_training(events, kinds, value):
     assert as_dict(ask(everything, *range(everything.n_users)).pairs(rule)) == wanted
 
 
+def test_an_unknown_item_counts_for_nothing():
+    past = Interactions.of(table(views("ax", "ay", "bx")), items=Vocab.of_items(["y"]))
+    assert as_dict(ask(past, 0, 1).pairs(Rule())) == {(0, 1): 1.0} == entries(past.pairs(Rule()))
+
+
 def test_pairs_times_a_table():
     past = log(views("ax", "ay", "ax", "by"))
     table_ = torch.tensor([[9.0, 9.0], [1.0, 2.0], [10.0, 20.0]])
