@@ -4,26 +4,19 @@ What `honeyguide compare movielens-1m --models popular,item-knn,ease,ials,mf,sas
 Epochs are chosen on validation; test is asked once with training and validation as history.
 """
 
-import sys
-
 import honeyguide as hg
-from _common import RESULTS, record
+from _common import record
 
 MODELS = ["popular", "item-knn", "ease", "ials", "mf", "sasrec"]
 METRICS = ("ndcg@10", "hit_rate@10", "recall@20", "mrr@10", "coverage@10")
 
 
 def main() -> None:
-    """All models, or those named on the command line, each into its own file."""
-    for name in sys.argv[1:] or MODELS:
-        done = RESULTS / "movielens_1m" / f"{name}-0.json"
-        if done.exists():
-            print(f"{done.name} is there")
-            continue
-        found = hg.compare("movielens-1m", [name], metrics=METRICS)
-        document = found.document()
-        document.pop("machine")
-        record(f"movielens_1m/{name}-0", document)
+    """All models, one seed, defaults."""
+    found = hg.compare("movielens-1m", MODELS, metrics=METRICS)
+    document = found.document()
+    document.pop("machine")
+    record("movielens_1m", document)
 
 
 if __name__ == "__main__":

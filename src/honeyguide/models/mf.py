@@ -15,7 +15,7 @@ from torch import Tensor
 
 from honeyguide.data.batch import Batch, Unit
 from honeyguide.data.interactions import Interactions
-from honeyguide.data.query import Query, fingerprints, query
+from honeyguide.data.query import Pairs, Query, fingerprints, query
 from honeyguide.data.sample import Sampling
 from honeyguide.data.training import TrainingData
 from honeyguide.models.spec import Learned, LearnedSpec, Schema, UserRows, never_pad
@@ -41,12 +41,18 @@ class MF(LearnedSpec):
     """How negatives are drawn. popularity is harder and needs the correction of sampled-softmax."""
     temperature: float = 1.0
     """Divides the scores inside softmax losses. Lower it for sharper lists."""
-    l2: float = 0.3
-    """Ridge on a user's vector, for each of their pairs. Far smaller (1e-4) for bpr."""
+    l2: float | None = None
+    """Ridge on the vectors, for each pair; None = 0.3 for softmax, which has it on users only, and
+    1e-4 for the losses over pairs, where 0.3 would pull all vectors to zero."""
     batch: int = 256
     """User rows (softmax) or pairs (bpr, sampled-softmax: raise it to thousands) per step."""
     learning_rate: float = 1e-2
     """Step size of Adam."""
+
+    @property
+    def ridge(self) -> float:
+        """l2, or what None stands for."""
+        return self.l2 if self.l2 is not None else (0.3 if self.loss == "softmax" else 1e-4)
 
     @property
     def unit(self) -> Unit:
@@ -78,35 +84,40 @@ class MFModel(UserRows, Learned):
         self.register_buffer("pull", torch.tensor(1.0))
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
-        users = self.user(batch.query.user)
         if batch.row is not None:
-            ridge = self.settings.l2 * users.square().sum(1)
-            logits = never_pad(users @ self.items.weight.T / self.settings.temperature)
-            log_z = torch.logsumexp(logits, 1)
-            rows = batch.row.rows()
-            positive = logits[rows, batch.row.items]
-            lengths = batch.row.offsets.diff()
-            total = (log_z[rows] - positive).sum() + (ridge * lengths).sum()
-            return total / lengths.sum().clamp(min=1)
+            return self._row_loss(batch.query, batch.row)
+        return self._pair_loss(batch)
+
+    def _row_loss(self, query: Query, row: Pairs) -> Float32[Tensor, ""]:
+        users = self.user(query.user)
+        ridge = self.settings.ridge * users.square().sum(1)
+        logits = never_pad(users @ self.items.weight.T / self.settings.temperature)
+        rows, lengths = row.rows(), row.offsets.diff()
+        surprise = torch.logsumexp(logits, 1)[rows] - logits[rows, row.items]
+        total: Tensor = surprise.sum() + (ridge * lengths).sum()
+        return total.div(lengths.sum().clamp(min=1))
+
+    def _pair_loss(self, batch: Batch) -> Float32[Tensor, ""]:
         assert batch.negatives is not None
         assert batch.log_p is not None
-        wanted = self.items(batch.target[:, 0])
+        users = self.user(batch.query.user)
+        wanted, unwanted = self.items(batch.target[:, 0]), self.items(batch.negatives)
         positive = (users * wanted).sum(1)
-        unwanted = self.items(batch.negatives)
-        ridge = users.square().sum(1) + wanted.square().sum(1)
+        size = users.square().sum(1) + wanted.square().sum(1)
         if self.settings.loss == "bpr":
             negative = torch.einsum("bd,bpnd->bpn", users, unwanted)
-            ridge = ridge + unwanted.square().sum(-1).mean((1, 2))
-            return losses.bpr(positive[:, None], negative) + self.settings.l2 * ridge.mean()
-        heat = self.settings.temperature
-        drawn = losses.sampled_softmax(
-            positive / heat,
-            users @ unwanted.T / heat,
-            batch.log_p[batch.target[:, 0]],
-            batch.log_p[batch.negatives],
-            batch.negatives == batch.target,
-        )
-        return drawn + self.settings.l2 * ridge.mean()
+            size = size + unwanted.square().sum(-1).mean((1, 2))
+            told = losses.bpr(positive[:, None], negative)
+        else:
+            heat = self.settings.temperature
+            told = losses.sampled_softmax(
+                positive / heat,
+                users @ unwanted.T / heat,
+                batch.log_p[batch.target[:, 0]],
+                batch.log_p[batch.negatives],
+                batch.negatives == batch.target,
+            )
+        return told.add(size.mean(), alpha=self.settings.ridge)
 
     def settle(self, data: TrainingData) -> None:
         """Fingerprints of the trained histories, and what folding in needs."""

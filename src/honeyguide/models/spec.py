@@ -190,7 +190,8 @@ class UserRows(Vectors):
 
     def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
         trained, known = self.trained(query), query.user >= 0
-        rows = torch.where(known[:, None], self.user(query.user.clamp(min=0)), 0.0)
+        rows = torch.zeros(len(query), self.user.embedding_dim, device=known.device)
+        rows[known] = self.user(query.user[known])
         if bool(trained.all()):
             return rows
         stale = ~trained

@@ -1,0 +1,16 @@
+"""The numbers on the pages are those of the result files: nothing typed by hand."""
+
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TABLES = runpy.run_path(str(ROOT / "benchmarks" / "_tables.py"))
+
+
+def test_the_results_page_is_what_the_files_say() -> None:
+    assert (ROOT / "docs" / "results.md").read_text() == TABLES["results_page"]()
+
+
+def test_the_readme_shows_what_the_files_say() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert TABLES["with_readme_part"](readme) == readme
