@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from honeyguide.config import Config as Config
     from honeyguide.data.columns import Columns as Columns
     from honeyguide.data.opening import Inputs as Inputs
+    from honeyguide.data.opening import load_data as load_data
     from honeyguide.data.protocol import Protocol as Protocol
     from honeyguide.data.read import read as read
-    from honeyguide.data.sets import load as load_data
     from honeyguide.data.shop import simulate as simulate
     from honeyguide.data.table import Table as Table
     from honeyguide.errors import HoneyguideError as HoneyguideError
-    from honeyguide.experiment import Run as Run
-    from honeyguide.experiment import compare as compare
+    from honeyguide.experiment.compare import compare as compare
+    from honeyguide.experiment.run import Run as Run
     from honeyguide.models.ease import EASE as EASE
     from honeyguide.models.ials import IALS as IALS
     from honeyguide.models.item_knn import ItemKNN as ItemKNN
     from honeyguide.models.mf import MF as MF
     from honeyguide.models.popular import Popular as Popular
     from honeyguide.models.sasrec import SASRec as SASRec
-    from honeyguide.recommender import Recommender as Recommender
-    from honeyguide.recommender import load as load
+    from honeyguide.recommender.recommender import Recommender as Recommender
+    from honeyguide.recommender.recommender import load as load
     from honeyguide.train.trainer import Training as Training
 
 __version__ = "0.1.0"
@@ -45,14 +45,14 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "MF": ("models.mf", "MF"),
     "Popular": ("models.popular", "Popular"),
     "Protocol": ("data.protocol", "Protocol"),
-    "Recommender": ("recommender", "Recommender"),
-    "Run": ("experiment", "Run"),
+    "Recommender": ("recommender.recommender", "Recommender"),
+    "Run": ("experiment.run", "Run"),
     "SASRec": ("models.sasrec", "SASRec"),
     "Table": ("data.table", "Table"),
     "Training": ("train.trainer", "Training"),
-    "compare": ("experiment", "compare"),
-    "load": ("recommender", "load"),
-    "load_data": ("data.sets", "load"),
+    "compare": ("experiment.compare", "compare"),
+    "load": ("recommender.recommender", "load"),
+    "load_data": ("data.opening", "load_data"),
     "read": ("data.read", "read"),
     "simulate": ("data.shop", "simulate"),
 }

@@ -13,9 +13,11 @@ from honeyguide.data.columns import Columns
 from honeyguide.data.download import OnProgress
 from honeyguide.data.protocol import Protocol
 from honeyguide.data.read import read
-from honeyguide.data.sets import SETS, DataSet, find, load
+from honeyguide.data.sets import SETS, DataSet, Kept, find, load
 from honeyguide.data.table import Table
 from honeyguide.errors import CallError, InputError
+
+load_data = load  # under the name by which the package offers it
 
 
 class Inputs(Config):
@@ -63,7 +65,8 @@ def open_data(
     if isinstance(source, str) and _is_name(source):
         found = load(source, download=inputs.download, on_progress=on_progress)
         return DataSet(found.name, found.table, _changed(found.protocol, inputs))
-    table = read(source, columns=inputs.columns, items=inputs.items, users=inputs.users)
+    named = None if inputs.columns == Columns() else inputs.columns
+    table = read(source, columns=named, items=inputs.items, users=inputs.users)
     protocol, note = _protocol(table, inputs)
     name = Path(source).name if isinstance(source, str | Path) else "your table"
     return DataSet(name, _noted(table, note), protocol)
@@ -71,8 +74,7 @@ def open_data(
 
 def _is_name(source: str) -> bool:
     """A data set's name, or something that looks like one and no file."""
-    known = {name for kept in SETS.values() for name in (kept.name, getattr(kept, "folder", ""))}
-    if source in known:
+    if source in SETS or source in {k.folder for k in SETS.values() if isinstance(k, Kept)}:
         return True
     if not Path(source).exists() and not Path(source).suffix and "/" not in source:
         find(source)  # raises UnknownName with the known ones
@@ -106,9 +108,9 @@ def _ready_made(inputs: Inputs) -> DataSet:
             items, users = table.items, table.users
         frames.append(table.events.with_columns(pl.lit(part).alias("part")))
         notes += [f"{part}: {note}" for note in table.notes]
-    columns = [set(frame.columns) for frame in frames]
-    if any(c != columns[0] for c in columns):
-        differing = sorted(set.union(*columns) - set.intersection(*columns))
+    names = [set(frame.columns) for frame in frames]
+    differing = sorted(set().union(*names) - names[0].intersection(*names))
+    if differing:
         raise InputError(
             f"The parts do not have the same columns: {', '.join(differing)} not in all.",
             "Give the parts the same columns, or name them with --user, --item, --time and so on.",
@@ -123,6 +125,8 @@ def _ready_made(inputs: Inputs) -> DataSet:
 def _protocol(table: Table, inputs: Inputs) -> tuple[Protocol, str | None]:
     if inputs.split is not None:
         return _changed(Protocol(split=inputs.split), inputs), None
+    if "part" in table.events.columns:
+        return _changed(Protocol(split="ready-made"), inputs), None  # reading has noted it
     if "time" in table.events.columns:
         return _changed(Protocol(split="time"), inputs), "split by time: the last tenth is the test"
     if "order" in table.events.columns:

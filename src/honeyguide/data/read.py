@@ -32,6 +32,7 @@ def read(
     items: Any = None,
     users: Any = None,
     now: float | None = None,
+    few: bool = False,
 ) -> Table:
     """The table in `source`, checked, with every guess in its notes.
 
@@ -42,6 +43,7 @@ def read(
     users:   the same per user.
     now:     seconds since 1970 UTC; times more than 24 hours later are refused (default: the
              clock).
+    few:     let there be one user or item only: events that come after training.
 
     Errors: InputError (ColumnError, ValueInColumn) for what cannot be used, CallError (UnknownName)
     for a call that makes no sense.
@@ -58,7 +60,8 @@ def read(
         opened.refuse_mixed(chosen[canonical])
     clock = time.time() if now is None else now
     events = _events(raw, chosen, columns, notes, clock, as_text=opened.as_text)
-    _refuse_single(events, opened)
+    if not few:
+        _refuse_single(events, opened)
     unused = [f'"{name}"' for name in opened.names if name not in chosen.values()]
     if unused:
         notes.append(f"columns left out: {', '.join(unused)}")

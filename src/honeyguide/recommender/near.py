@@ -1,7 +1,6 @@
 """Who is like whom and what is like what, for any model."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,7 +21,7 @@ from honeyguide.types import NEVER, Ranking
 
 @torch.inference_mode()
 def items(
-    state: State, numbers: Int64[np.ndarray, " B"], wanted: list[Any], k: int
+    state: State, numbers: Int64[np.ndarray, " B"], wanted: pl.Series, k: int
 ) -> pl.DataFrame:
     """item_id, similar_id, score, rank: see Recommender.similar."""
     rows = torch.from_numpy(numbers)
@@ -30,8 +29,8 @@ def items(
         vectors = normalize(state.model.item_vectors())
         scores = vectors[rows] @ vectors.T
     else:
-        alone = histories_asked([[name] for name in wanted], state.items.vocab)
-        scores = state.model.score(_alone(alone, state))
+        alone, _ = histories_asked([[name] for name in wanted], state.items.vocab)
+        scores = _above_zero(state.model.score(_alone(alone, state)))
     scores[:, 0] = NEVER
     scores[torch.arange(len(rows)), rows] = NEVER
     return _named(top_k(scores, k), wanted, "item_id", state.items.vocab)
@@ -42,7 +41,7 @@ def users(
     state: State,
     blocks: Iterable[Query],
     numbers: Int64[np.ndarray, " B"],
-    wanted: list[Any],
+    wanted: pl.Series,
     k: int,
 ) -> pl.DataFrame:
     """user_id, similar_id, score, rank: see Recommender.similar_users. blocks: all users."""
@@ -51,9 +50,14 @@ def users(
         vectors = normalize(torch.cat([state.model.query_vectors(block) for block in blocks]))
         scores = vectors[rows] @ vectors.T
     else:
-        scores = _history_cosine(state, numbers)
+        scores = _above_zero(_history_cosine(state, numbers))
     scores[torch.arange(len(rows)), rows] = NEVER
     return _named(top_k(scores, k), wanted, "user_id", state.users.vocab)
+
+
+def _above_zero(scores: Float32[Tensor, "B N"]) -> Float32[Tensor, "B N"]:
+    """Nothing in common is no likeness: such a list would be filled by the order of numbers."""
+    return scores.masked_fill(scores <= 0, NEVER)
 
 
 def _alone(past: Interactions, state: State) -> Query:
@@ -68,11 +72,11 @@ def _history_cosine(state: State, numbers: Int64[np.ndarray, " B"]) -> Float32[T
     return torch.from_numpy(dots.astype(np.float32))
 
 
-def _named(ranking: Ranking, wanted: list[Any], key: str, vocab: Vocab) -> pl.DataFrame:
+def _named(ranking: Ranking, wanted: pl.Series, key: str, vocab: Vocab) -> pl.DataFrame:
     row, place = np.nonzero(ranking.scores.numpy() > NEVER)
     return pl.DataFrame(
         {
-            key: pl.Series(wanted).gather(row),
+            key: wanted.gather(row),
             "similar_id": vocab.of(ranking.items.numpy()[row, place]),
             "score": ranking.scores.numpy()[row, place],
             "rank": (place + 1).astype(np.int32),

@@ -4,11 +4,11 @@
     rec.recommend(["ann", "bob"])              two users
     rec.recommend([["milk", "bread"]])         one history of someone never met before
 
-A user is a history: every answer is computed from the events at hand, and a trained row is used only
-while the history is the one it was trained on.
+A user is a history: every answer is computed from the events at hand, and a trained row is used
+only while the history is the one it was trained on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,56 +21,59 @@ from jaxtyping import Bool, Int64
 from honeyguide.data.features import Features
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.opening import Inputs, open_data
-from honeyguide.data.query import Query, query
 from honeyguide.data.read import frame_kind, like, read
 from honeyguide.data.split import holdout, prepare
 from honeyguide.data.training import TrainingData
 from honeyguide.data.validation import sampled_holdout
-from honeyguide.data.vocab import UNKNOWN_USER, Vocab
 from honeyguide.errors import CallError, InputError
 from honeyguide.evaluate.evaluator import DEFAULT_METRICS, Evaluation, evaluate, padded_items
 from honeyguide.models.spec import AnsweredBy, LearnedSpec, Schema, Spec
 from honeyguide.models.table import spec_named
 from honeyguide.rank.rankers import Exhaustive, Fallback
 from honeyguide.recommender import near
+from honeyguide.recommender.growth import grown, under, with_events, with_items
 from honeyguide.recommender.names import (
     Filter,
     allowed,
     as_list,
-    candidate_numbers,
-    histories_asked,
-    is_histories,
+    candidates_asked,
+    checked,
+    column,
+    kind_of_answer,
     ranked_frame,
 )
-from honeyguide.recommender.state import State, load_state, popular_among, save_state
+from honeyguide.recommender.parts import write_parts
+from honeyguide.recommender.question import Known, people_asked, question_of, scorable
+from honeyguide.recommender.state import (
+    State,
+    kept,
+    load_state,
+    popular_among,
+    save_state,
+    settled,
+)
 from honeyguide.train.progress import Reporter
 from honeyguide.train.trainer import Fitted, Training, build, fit
 from honeyguide.types import Ranking
 
-BLOCK = 4096  # users answered at once by recommend_all
+BLOCK = 4096  # most users answered at once by recommend_all
+SCORES = 64 << 20  # most scores held at once by it
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Lists by name, and how each came about.
 
-    frame: user_id, item_id, score, rank. fallback: which questions got what is popular, because
-    their history says nothing. answered_by: what each other answer rests on.
+    frame: user_id, item_id, score, rank. ranking: the same in numbers. fallback: which questions
+    got what is popular, because their history says nothing. answered_by: what each other answer
+    rests on. skipped: how many events of each history are of items that the model does not know.
     """
 
     frame: pl.DataFrame
     ranking: Ranking
     fallback: Bool[np.ndarray, " B"]
     answered_by: list[AnsweredBy]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """B people: their events (numbered 0 to B - 1), their trained rows or -1, and their names."""
-
-    past: Interactions
-    trained: Int64[np.ndarray, " B"]
-    names: pl.Series
+    skipped: Int64[np.ndarray, " B"]
 
 
 class Recommender:
@@ -81,6 +84,7 @@ class Recommender:
         self.spec = spec_named(model)() if isinstance(model, str) else model
         self.training = training or Training()
         self.fitted: Fitted | None = None
+        self.notes: tuple[str, ...] = ()
         self._state: State | None = None
 
     # ------------------------------------------------------------------ learning
@@ -98,16 +102,19 @@ class Recommender:
     ) -> "Recommender":
         """Learn from a data set's name, a file, a frame or a Table; returns itself.
 
+        items, users: files or frames with one row each. inputs: columns, minimum rating and so on.
         Models trained by descent stop early on the last event (without an order: a random one) of
-        a tenth of the users, which they do not learn from. All else is learned from.
+        a tenth of the users, which they do not learn from. All else is learned from, except a
+        ready-made test part. What was guessed and left out stands in `notes` afterwards.
         folder, resume: where the run keeps its journal and checkpoint (see train.fit).
         """
-        kind = frame_kind(log)
         data = open_data(log, inputs)
-        if items is not None or users is not None:
-            table = read(data.table, items=items, users=users)
-        else:
-            table = data.table
+        table = read(data.table, items=items, users=users)
+        read_notes = len(table.notes)
+        if "part" in table.events.columns:
+            learned_from = table.events.filter(pl.col("part") != "test").drop("part")
+            note = f"{len(table.events) - len(learned_from)} events of the test part left out"
+            table = replace(table, events=learned_from, notes=(*table.notes, note))
         table = prepare(table, data.protocol)
         events = Interactions.of(table)
         item_features = Features.of(events.items, table.items, "item_id")
@@ -115,9 +122,8 @@ class Recommender:
         learned, valid = events, None
         if isinstance(self.spec, LearnedSpec):
             learned, valid = sampled_holdout(events, self.training.seed)
-        model = build(
-            self.spec, Schema(users=events.n_users, items=events.n_items), self.training.seed
-        )
+        schema = Schema(users=events.n_users, items=events.n_items)
+        model = build(self.spec, schema, self.training.seed)
         self.fitted = fit(
             model,
             TrainingData(learned, item_features, user_features),
@@ -127,21 +133,21 @@ class Recommender:
             resume=resume,
             reporter=reporter,
         )
-        model.requires_grad_(False)
-        resolved = {
-            "data": data.name,
-            "protocol": data.protocol.model_dump(mode="json"),
-            "training": self.training.model_dump(mode="json"),
-            "notes": list(table.notes),
-        }
+        self.notes = table.notes
         self._state = State(
-            model=model,
-            histories=events.seen(),
+            model=settled(model),
+            popular=popular_among(events),
+            histories=kept(events),
             items=item_features,
             users=user_features,
-            popular=popular_among(events),
-            frame=kind,
-            resolved=resolved,
+            frame=frame_kind(log),
+            # no notes of reading: they may quote an id, and this goes into the bundle
+            resolved={
+                "data": data.name,
+                "protocol": data.protocol.model_dump(mode="json"),
+                "training": self.training.model_dump(mode="json"),
+                "notes": list(table.notes[read_notes:]),
+            },
         )
         return self
 
@@ -152,133 +158,135 @@ class Recommender:
         users_or_histories: Any,
         k: int = 10,
         *,
-        candidates: Sequence[Any] | None = None,
+        candidates: Any = None,
         filter: Filter | None = None,
         exclude_seen: bool | None = None,
     ) -> Any:
-        """The k best items of each user or history, as the kind of frame that `fit` was given.
+        """The k best items of each user or history, as the kind of frame that asks, or else as the
+        kind that `fit` was given.
 
         users_or_histories: ["a", "b"] are two users, [["a", "b"]] is one history of items; a
         frame gives its column user_id. candidates: rank only these (unknown ones come last with a
-        null score). filter: a polars expression over item columns, or {column: value or values}.
-        exclude_seen: by default seen items are left out, unless candidates are given.
-        Columns: user_id (for histories their number), item_id, score, rank from 1.
-        Raises CallError, InputError.
+        null score), one list for all or one for each. filter: a polars expression over item
+        columns, or {column: value or values}. exclude_seen: by default seen items are left out,
+        unless candidates are given. Columns: user_id (for histories their number), item_id, score,
+        rank from 1. Raises CallError, InputError (a history of unknown items only).
         """
         answer = self.answer(
             users_or_histories, k, candidates=candidates, filter=filter, exclude_seen=exclude_seen
         )
-        return like(answer.frame, self.state.frame)
+        return like(answer.frame, kind_of_answer(users_or_histories, self.state.frame))
 
     def answer(
         self,
         users_or_histories: Any,
         k: int = 10,
         *,
-        candidates: Sequence[Any] | None = None,
+        candidates: Any = None,
         filter: Filter | None = None,
         exclude_seen: bool | None = None,
     ) -> Answer:
         """Like `recommend`, and says how each answer came about."""
         state, asked = self.state, as_list(users_or_histories)
         self._check_k(k, state.scorable - 1, "items")
-        people = self._asked(asked)
-        question = self._question(people)
-        numbers = unknown = None
+        people = people_asked(state, asked)
+        question = question_of(state, people)
+        given = None
         if candidates is not None:
-            numbers, unknown = candidate_numbers(
-                candidates, state.items.vocab, len(asked), state.scorable
-            )
+            given = candidates_asked(candidates, state.items.vocab, len(asked), state.scorable)
         if exclude_seen is None:
             exclude_seen = candidates is None
         exclude = None
         if exclude_seen:
-            exclude = padded_items(people.past, np.arange(len(asked)))
-            exclude = exclude.masked_fill(exclude >= state.scorable, 0)
+            exclude = padded_items(scorable(state, people.past), np.arange(len(asked)))
         allow = None if filter is None else allowed(filter, state.items, state.scorable)
         first = Exhaustive(state.model)
         ranker = Fallback(first, Exhaustive(state.popular), state.scorable)
         with torch.inference_mode():
-            ranking = ranker.rank(question, k, candidates=numbers, allow=allow, exclude=exclude)
+            ranking = ranker.rank(
+                question,
+                k,
+                candidates=None if given is None else given.numbers,
+                allow=allow,
+                exclude=exclude,
+            )
             rests_on = list(first.answered_by(question))
-        fallback = ranking.fallback
+        unknown, fallback = None if given is None else given.unknown, ranking.fallback
         return Answer(
             frame=ranked_frame(ranking, people.names, state.items.vocab, unknown, k),
             ranking=ranking,
             fallback=np.zeros(len(asked), bool) if fallback is None else fallback.numpy(),
             answered_by=rests_on,
+            skipped=people.skipped,
         )
 
     def score(self, users: Any, items: Any) -> Any:
-        """The score of each pair users[i], items[i]; null where the item is unknown.
+        """The score of each pair users[i], items[i]; null where the item is unknown to the model,
+        and where no history says anything.
 
-        users: user ids, or histories. Columns: user_id, item_id, score.
+        users: user ids, or histories; items: item ids; or a frame each, with user_id and item_id.
+        Columns: user_id, item_id, score.
         """
-        state, asked, wanted = self.state, as_list(users), as_list(items)
+        state, asked = self.state, as_list(users)
+        wanted = checked(as_list(items, "item_id"), "an item")
         if len(asked) != len(wanted):
             raise CallError(
                 f"{len(asked)} users were given for {len(wanted)} items.",
                 "Give one item for each user.",
             )
-        people = self._asked(asked)
-        question = self._question(people)
+        people = people_asked(state, asked)
+        question = question_of(state, people)
         numbers = torch.from_numpy(state.items.vocab.numbers(wanted))
         numbers = numbers.masked_fill(numbers >= state.scorable, 0)
         with torch.inference_mode():
             scores = state.model.score_few(question, numbers[:, None])[:, 0]
-        values = pl.Series(scores.numpy(), dtype=pl.Float32)
+        silent = (numbers == 0) | (question.length == 0)
         frame = pl.DataFrame(
             {
                 "user_id": people.names,
-                "item_id": pl.Series(wanted),
-                "score": pl.select(
-                    pl.when(pl.Series((numbers > 0).numpy())).then(values)
-                ).to_series(),
+                "item_id": column(wanted, "items"),
+                "score": pl.Series(scores.numpy()).set(pl.Series(silent.numpy()), None),
             }
         )
-        return like(frame, state.frame)
+        return like(frame, kind_of_answer(users, state.frame))
 
     def similar(self, items: Any, k: int = 10) -> Any:
-        """The k items most like each: cosine of item vectors, or, for a model that has none, the
-        answer to a history of that one item. Columns: item_id, similar_id, score, rank."""
-        state, wanted = self.state, as_list(items)
+        """The k items most like each, or fewer, never the item itself: by the cosine of item
+        vectors, or, for a model that has none, by its answer to a history of that one item, where
+        this is above 0. Columns: item_id, similar_id, score, rank."""
+        state, wanted = self.state, checked(as_list(items, "item_id"), "an item")
         self._check_k(k, state.scorable - 2, "other items")
         numbers = state.items.vocab.numbers(wanted)
-        bad = [n for n, i in zip(wanted, numbers, strict=True) if not 0 < i < state.scorable]
-        if bad:
+        bad = np.flatnonzero((numbers == 0) | (numbers >= state.scorable))
+        if len(bad):
             raise InputError(
-                f"{len(bad)} of these items are unknown to the model: {bad[0]!r}.",
+                f"{len(bad)} of these items are unknown to the model: {wanted[bad[0]]!r}.",
                 "Check the ids, or train again with them.",
             )
-        return like(near.items(state, numbers, wanted, k), state.frame)
+        frame = near.items(state, numbers, column(wanted, "items"), k)
+        return like(frame, kind_of_answer(items, state.frame))
 
     def similar_users(self, users: Any, k: int = 10) -> Any:
-        """The k users most like each: cosine of query vectors, or of histories for a model that
-        has none. Columns: user_id, similar_id, score, rank."""
-        state, wanted = self.state, as_list(users)
+        """The k users most like each, or fewer, never the user: by the cosine of query vectors, or,
+        for a model that has none, of histories, where this is above 0. Columns: user_id,
+        similar_id, score, rank."""
+        state, wanted = self.state, checked(as_list(users), "a user")
         numbers = state.users.vocab.numbers(wanted)
         if (numbers < 0).any():
             bad = wanted[int(np.flatnonzero(numbers < 0)[0])]
             raise InputError(f"User {bad!r} is unknown.", "Check the id.")
         self._check_k(k, state.histories.n_users - 1, "other users")
-        blocks = (
-            self._question(self._asked(state.users.vocab.names[start : start + BLOCK].to_list()))
-            for start in range(0, state.histories.n_users, BLOCK)
-        )
-        return like(near.users(state, blocks, numbers, wanted, k), state.frame)
+        blocks = (question_of(state, people_asked(state, block)) for block in self._everyone())
+        frame = near.users(state, blocks, numbers, column(wanted, "users"), k)
+        return like(frame, kind_of_answer(users, state.frame))
 
     def recommend_all(self, path: str | Path, k: int = 10) -> None:
-        """The lists of all users as Parquet files in a new folder, a block of users at a time."""
-        folder = Path(path)
-        if folder.exists():
-            raise CallError(f"{folder} exists.", "Name a folder that does not.")
-        partial = folder.with_name(folder.name + ".partial")
-        partial.mkdir(parents=True)
-        names = self.state.users.vocab.names
-        for number, start in enumerate(range(0, len(names), BLOCK)):
-            frame = self.answer(names[start : start + BLOCK], k).frame
-            frame.write_parquet(partial / f"part-{number:05}.parquet")
-        partial.rename(folder)
+        """The lists of all users as Parquet files in a new folder, a block of users at a time.
+
+        The folder appears when all is written. Raises CallError where it cannot be.
+        """
+        self._check_k(k, self.state.scorable - 1, "items")
+        write_parts((self.answer(block, k).frame for block in self._everyone()), Path(path))
 
     # ------------------------------------------------------------------ measuring, keeping up
 
@@ -287,21 +295,23 @@ class Recommender:
     ) -> Evaluation:
         """Measure against what users did after training: events in any form that `fit` takes.
 
-        Whoever has no history or nothing new in `log` is left out. Raises InputError.
+        Whoever has no history or nothing new in `log` is left out. Raises InputError where that
+        is everybody.
         """
         state = self.state
-        table = read(log)
-        items = state.items.vocab.grow(table.events["item_id"].drop_nulls())
-        users = state.users.vocab.grow(table.events["user_id"])
-        after = Interactions.of(table, users=users, items=items)
-        known = after.only(after.user < state.histories.n_users)
-        known = replace(
-            known, users=state.users.vocab, offsets=known.offsets[: state.histories.n_users + 1]
-        )
-        past = self._scorable(state.histories)
+        table = read(log, few=True)
+        users = grown(state.users.vocab, table.events["user_id"])
+        items = grown(state.items.vocab, table.events["item_id"].drop_nulls())
+        before = under(state.histories, users, items)
+        known = replace(items, names=items.names.head(state.scorable - 1))
         return evaluate(
-            Exhaustive(state.model),
-            holdout(past, known, None),
+            Known(state.model),
+            holdout(
+                replace(scorable(state, before), items=known),
+                Interactions.of(table, users=users, items=items),
+                None,
+                before=before,
+            ),
             rule=self.spec.rule,
             past=self.spec.past,
             metrics=metrics,
@@ -309,52 +319,21 @@ class Recommender:
         )
 
     def update(self, events: Any) -> "Recommender":
-        """Append events to the histories; the next answer knows them. Weights stay as they are.
+        """Add events to the histories; the next answer knows them. Weights stay as they are.
 
-        New users are served from their events; new items are remembered but have no score.
+        Events earlier than a user's last are inserted at their place. New users are served from
+        their events; new items are remembered but have no score. Raises InputError.
         """
-        state = self.state
-        fresh = read(events).events
-        old = state.histories.frame()
-        both = pl.concat(
-            [old, fresh.select(c for c in fresh.columns if c in old.columns)],
-            how="diagonal_relaxed",
-        )
-        if "order" in both.columns:
-            both = both.with_columns(pl.int_range(len(both), dtype=pl.Int64).alias("order"))
-        users = state.users.vocab.grow(fresh["user_id"])
-        items = state.items.vocab.grow(fresh["item_id"].drop_nulls())
-        table = replace(read(events), events=both)
-        histories = Interactions.of(table, users=users, items=items).seen()
-        self._state = replace(
-            state,
-            histories=histories,
-            users=_grown(state.users, users, "user_id"),
-            items=_grown(state.items, items, "item_id"),
-        )
+        self._state = with_events(self.state, events)
         return self
 
-    def add_items(self, frame: Any) -> pl.DataFrame:
+    def add_items(self, frame: Any) -> Any:
         """Tell of new items (item_id and columns). Returns item_id and whether it can be scored:
         a model that learned from ids alone cannot score what it never saw."""
-        state = self.state
-        table = like(pl.DataFrame(frame) if isinstance(frame, dict) else frame, "polars")
-        rows = pl.DataFrame(table) if not isinstance(table, pl.DataFrame) else table
-        if "item_id" not in rows.columns:
-            raise CallError("The frame has no column item_id.", "Name its items item_id.")
-        items = state.items.vocab.grow(rows["item_id"])
-        known = state.items.frame
-        fresh = rows.with_columns(pl.col("item_id").cast(known["item_id"].dtype, strict=False))
-        fresh = fresh.filter(~pl.col("item_id").is_in(known["item_id"].drop_nulls().implode()))
-        fresh = fresh.select(c for c in fresh.columns if c in known.columns)
-        frame_ = pl.concat([known, fresh], how="diagonal_relaxed")
-        self._state = replace(
-            state,
-            items=Features(items, frame_),
-            histories=replace(state.histories, items=items),
-        )
-        numbers = items.numbers(rows["item_id"])
-        return pl.DataFrame({"item_id": rows["item_id"], "scorable": numbers < state.scorable})
+        self._state, names = with_items(self.state, frame)
+        numbers = self._state.items.vocab.numbers(names)
+        told = pl.DataFrame({"item_id": names, "scorable": numbers < self._state.scorable})
+        return like(told, kind_of_answer(frame, self._state.frame))
 
     def save(self, folder: str | Path) -> Path:
         """Write a bundle: all or nothing, no pickle. Raises BundleError."""
@@ -379,38 +358,17 @@ class Recommender:
 
     @staticmethod
     def _check_k(k: int, most: int, what: str) -> None:
+        if isinstance(k, bool) or not isinstance(k, int | np.integer):
+            raise CallError(f"k = {k!r} is no whole number.", f"Ask for 1 to {most}.")
         if not 1 <= k <= most:
             raise CallError(f"k = {k}, but there are {most} {what}.", f"Ask for 1 to {most}.")
 
-    def _asked(self, asked: list[Any]) -> _Asked:
-        state = self.state
-        if is_histories(asked):
-            past = histories_asked(asked, state.items.vocab)
-            trained = np.full(len(asked), UNKNOWN_USER)
-            return _Asked(past, trained, past.users.names)
-        rows = state.users.vocab.numbers(asked)
-        # a user nobody knows gets an empty row behind all others
-        past = state.histories
-        past = replace(past, offsets=np.append(past.offsets, past.offsets[-1]))
-        past = past.of_users(np.where(rows < 0, state.histories.n_users, rows))
-        trained = np.where(rows < state.model.schema.users, rows, UNKNOWN_USER)
-        return _Asked(past, trained, pl.Series(asked))
-
-    def _question(self, asked: _Asked) -> Query:
-        """The same Query that training and evaluation build."""
-        counted = self._scorable(asked.past).counting(self.spec.rule)
-        question = query(counted, np.arange(len(asked.trained)), history=self.spec.past)
-        return replace(question, user=torch.from_numpy(asked.trained))
-
-    def _scorable(self, past: Interactions) -> Interactions:
-        """Events of items that the model knows."""
-        return past.only(past.item < self.state.scorable)
+    def _everyone(self) -> Iterator[list[Any]]:
+        """All users in blocks whose scores fit in memory."""
+        names, size = self.state.users.vocab.names, min(BLOCK, 1 + SCORES // self.state.scorable)
+        return (names[start : start + size].to_list() for start in range(0, len(names), size))
 
 
 def load(folder: str | Path) -> Recommender:
     """A saved recommender. Raises BundleError with a reason if it cannot be trusted."""
     return Recommender.of(load_state(Path(folder)))
-
-
-def _grown(features: Features, vocab: Vocab, key: str) -> Features:
-    return Features.of(vocab, features.frame.filter(pl.col(key).is_not_null()), key)

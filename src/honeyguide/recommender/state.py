@@ -1,6 +1,6 @@
 """All that a fitted recommender holds, and how it lies on disk. A change is a new value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from honeyguide.bundle import load as load_bundle
 from honeyguide.bundle import save as save_bundle
 from honeyguide.data.features import Features
 from honeyguide.data.interactions import Interactions
+from honeyguide.data.kinds import BY_NUMBER
 from honeyguide.data.read import FrameKind
 from honeyguide.data.training import TrainingData
-from honeyguide.data.vocab import Vocab
+from honeyguide.data.vocab import PAD, Vocab
 from honeyguide.errors import BundleError, HoneyguideError
 from honeyguide.models.popular import Popular, PopularModel
 from honeyguide.models.spec import Model, Schema
@@ -68,6 +69,11 @@ def save_state(state: State, folder: Path) -> None:
     )
 
 
+def kept(events: Interactions) -> Interactions:
+    """Of a log what histories are made of: what was seen, in the columns of HISTORY."""
+    return replace(events.seen(), position=None, propensity=None, text=None, part=None)
+
+
 def load_state(folder: Path) -> State:
     """Read a bundle. Raises BundleError where it is not a recommender that this version can run."""
     contents = load_bundle(folder)
@@ -81,19 +87,27 @@ def load_state(folder: Path) -> State:
         model = spec.build(Schema(**contents.schema))
         tensors = dict(contents.tensors)
         popular = PopularModel(Popular(), model.schema)
-        popular.weight = tensors.pop("popular.weight")
+        popular.load_state_dict({"weight": tensors.pop("popular.weight")})
         model.load_state_dict(tensors)
-        model.eval().requires_grad_(False)
-        items = _features(contents.tables["items"], "item_id", first=1)
+        items = _features(contents.tables["items"], "item_id", first=PAD + 1)
         users = _features(contents.tables["users"], "user_id", first=0)
         histories = _histories(contents, users.vocab, items.vocab)
-        frame = contents.documents["about"]["frame"]
-    except (KeyError, RuntimeError, HoneyguideError) as error:
+        _refuse_short(model.schema, histories)
+        frame, resolved = contents.documents["about"]["frame"], contents.documents["resolved"]
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        HoneyguideError,
+        pl.exceptions.PolarsError,
+    ) as error:
+        said = " ".join(str(error).split())[:200].rstrip(".")
         raise BundleError(
-            f"The bundle is whole but does not fit together: {str(error).splitlines()[0]}.",
+            f"The bundle is whole but does not fit together: {said}.",
             "Save it again with the version that made it, or train anew.",
         ) from None
-    return State(model, popular, histories, items, users, frame, contents.documents["resolved"])
+    return State(settled(model), popular, histories, items, users, frame, resolved)
 
 
 def _features(frame: pl.DataFrame, key: str, first: int) -> Features:
@@ -102,14 +116,47 @@ def _features(frame: pl.DataFrame, key: str, first: int) -> Features:
 
 def _histories(contents: Contents, users: Vocab, items: Vocab) -> Interactions:
     table = contents.tables["histories"]
-    user = table["user"].to_numpy().copy()
-    found = {
-        name: table[name].to_numpy().copy() if name in table.columns else None for name in HISTORY
-    }
-    counts = np.bincount(user, minlength=len(users))
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    order = contents.documents["about"]["order"]
-    return Interactions(users=users, items=items, offsets=offsets, user=user, order=order, **found)
+    user = _whole(table["user"], len(users), np.int32)
+    if (np.diff(user) < 0).any():
+        raise ValueError("the histories are not in the order of users")
+    lengths = np.bincount(user, minlength=len(users))
+
+    def column(name: str) -> Any:
+        return table[name].to_numpy().copy() if name in table.columns else None
+
+    return Interactions(
+        users=users,
+        items=items,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        user=user,
+        item=_whole(table["item"], len(items), np.int32),
+        kind=_whole(table["kind"], max(BY_NUMBER) + 1, np.int8),
+        order=contents.documents["about"]["order"],
+        value=column("value"),
+        time=column("time"),
+        session=column("session"),
+    )
+
+
+def _whole(column: pl.Series, end: int, dtype: type) -> Any:
+    """Numbers from 0 to below `end`; anything else would index what is not there."""
+    if not column.dtype.is_integer() or not column.is_between(0, end - 1).all():
+        raise ValueError(f"{column.name} of the histories holds what is no number of the bundle")
+    return column.to_numpy().astype(dtype)
+
+
+def _refuse_short(schema: Schema, histories: Interactions) -> None:
+    if schema.users > histories.n_users or schema.items > histories.n_items:
+        raise ValueError("the model knows more users or items than the bundle names")
+
+
+def settled(model: Model) -> Model:
+    """The model ready to answer, with tensors laid out as a bundle brings them back: another
+    layout adds up in another order, and then the last digits of scores differ."""
+    for owner in model.modules():
+        for name, buffer in owner.named_buffers(recurse=False):
+            setattr(owner, name, buffer.contiguous())
+    return model.eval().requires_grad_(False)
 
 
 def popular_among(events: Interactions) -> PopularModel:
