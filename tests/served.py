@@ -1,0 +1,74 @@
+"""Fitted recommenders for tests, one of each model, on one small simulated shop."""
+
+from functools import cache
+
+import polars as pl
+
+from honeyguide.data.shop import simulate
+from honeyguide.data.table import Table
+from honeyguide.models.ease import EASE
+from honeyguide.models.ials import IALS
+from honeyguide.models.item_knn import ItemKNN
+from honeyguide.models.mf import MF
+from honeyguide.models.popular import Popular
+from honeyguide.models.sasrec import SASRec
+from honeyguide.models.spec import Spec
+from honeyguide.recommender import Recommender
+from honeyguide.train import Training
+
+SPECS: dict[str, Spec] = {
+    spec.name: spec
+    for spec in (
+        Popular(),
+        ItemKNN(k=20),
+        EASE(l2=50.0),
+        IALS(width=8, epochs=4),
+        MF(width=8, batch=32, epochs=6, learning_rate=0.03),
+        SASRec(width=16, layers=1, history=10, batch=32, epochs=3),
+    )
+}
+PLAIN = Training(seed=3, device="cpu", precision="f32")
+
+
+@cache
+def shop() -> Table:
+    return simulate(3_000, users=90, items=70, seed=1).table
+
+
+@cache
+def _fitted(name: str) -> Recommender:
+    return Recommender(SPECS[name], training=PLAIN).fit(shop())
+
+
+def fitted(name: str = "ease") -> Recommender:
+    """A recommender of its own around what was learned once."""
+    return Recommender.of(_fitted(name).state)
+
+
+def users() -> list[str]:
+    """Those with a history, in the order of their numbers."""
+    rec = fitted()
+    lengths = rec.state.histories.lengths
+    return rec.state.users.vocab.names.filter(pl.Series(lengths > 2)).to_list()
+
+
+def taken(user: str) -> list[str]:
+    """The items of a user's history, first event first."""
+    state = fitted().state
+    row = state.users.vocab.numbers([user])
+    return state.items.vocab.of(state.histories.of_users(row).item).to_list()
+
+
+def item_names() -> list[str]:
+    return fitted().state.items.vocab.names.to_list()
+
+
+def events(*rows: tuple[object, object, float]) -> pl.DataFrame:
+    """Views of (user, item, time)."""
+    frame = pl.DataFrame(list(rows), schema=["user_id", "item_id", "time"], orient="row")
+    return frame.with_columns(pl.lit("view").alias("kind"))
+
+
+def late() -> float:
+    """A time after all events of the shop."""
+    return float(shop().events["time"].to_numpy().max()) + 60
