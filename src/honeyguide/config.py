@@ -44,4 +44,5 @@ def _describe(cls: type[Config], field: str) -> str:
     info = cls.model_fields.get(field)
     if info is None:
         return f"see the settings of {cls.__name__}: {', '.join(cls.model_fields)}."
-    return f"{info.description or 'no description'} (default {info.default!r})."
+    told = " ".join((info.description or "no description").split())  # one line of an error
+    return f"{told} (default {info.default!r})."

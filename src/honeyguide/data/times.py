@@ -124,6 +124,8 @@ def _text(raw: pl.Series, column: str, notes: list[str]) -> pl.Series:
     )
     broken = seconds.is_null() & text.is_not_null()
     if broken.any():
+        if 2 * number.count() > text.count():  # then the few others are what is wrong
+            broken = number.is_null() & text.is_not_null()
         raise ValueInColumn(
             f'Column "{column}": {broken.sum()} of {len(raw)} times cannot be read, such as '
             f"{examples(text.filter(broken))} ({where(broken)}).",

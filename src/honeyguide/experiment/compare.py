@@ -13,11 +13,12 @@ from honeyguide.data.opening import Inputs, open_data
 from honeyguide.data.sets import DataSet
 from honeyguide.data.split import Split, inner_split, prepare, split
 from honeyguide.data.training import TrainingData
+from honeyguide.data.vocab import Vocab
 from honeyguide.errors import HoneyguideError
 from honeyguide.evaluate.evaluator import Evaluation, evaluate
 from honeyguide.evaluate.metrics import metric
 from honeyguide.experiment.machine import machine, peak_memory_mb, reset_peak_memory
-from honeyguide.experiment.results import Difference, differences, document, verdict
+from honeyguide.experiment.results import Difference, chosen, differences, document, verdict
 from honeyguide.experiment.run import Run
 from honeyguide.models.spec import LearnedSpec, Model, Schema, Spec
 from honeyguide.rank.rankers import Exhaustive
@@ -41,9 +42,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """All results of a run."""
+    """All results of a run. users: names of the users that the evaluations number."""
 
     run: Run
+    users: Vocab
     about: dict[str, Any]
     machine: dict[str, Any]
     results: list[Result]
@@ -53,6 +55,11 @@ class Comparison:
     def failed(self) -> bool:
         """Whether no model could be measured."""
         return all(result.skipped for result in self.results)
+
+    @property
+    def chosen(self) -> str | None:
+        """The model to choose here; None where nothing could be measured."""
+        return chosen(self)
 
     @property
     def verdict(self) -> str:
@@ -102,6 +109,7 @@ def compare(
     found = {(r.model, r.seed): r.evaluation for r in results if r.evaluation}
     return Comparison(
         run=run,
+        users=parts.test.history.users,
         about=_about(opened, parts),
         machine=machine(),
         results=results,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from honeyguide.experiment.compare import Comparison
 
 FORMAT = 1
+FILES = ("items", "users", "train", "valid", "test")  # fields of Inputs that name files
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,20 @@ def document(comparison: "Comparison", per_user: str | None) -> dict[str, Any]:
         "format": FORMAT,
         "machine": comparison.machine,
         "data": comparison.about,
-        "run": comparison.run.model_dump(mode="json"),
+        "run": _without_paths(comparison.run.model_dump(mode="json")),
         "results": results,
         "aggregate": _aggregate(comparison),
         "tests": [asdict(d) | {"clear": d.clear} for d in comparison.differences],
         "verdict": comparison.verdict,
     }
+
+
+def _without_paths(run: dict[str, Any]) -> dict[str, Any]:
+    """A run whose files are named without the folders that are this machine's."""
+    inputs = run["inputs"]
+    files = {k: PurePath(v).name for k in FILES if (v := inputs[k]) is not None}
+    data = None if run["data"] is None else PurePath(run["data"]).name
+    return {**run, "data": data, "inputs": {**inputs, **files}}
 
 
 def _aggregate(comparison: "Comparison") -> list[dict[str, Any]]:
@@ -112,6 +122,16 @@ def _aggregate(comparison: "Comparison") -> list[dict[str, Any]]:
     return rows
 
 
+def chosen(comparison: "Comparison") -> str | None:
+    """The best model, or the quickest to train of those that cannot be told apart from it."""
+    told = [r for r in comparison.results if r.evaluation]
+    if not comparison.differences:
+        return told[0].model if told else None
+    tied = [d.other for d in comparison.differences if not d.clear]
+    seconds = {r.model: r.fitted.seconds for r in told if r.fitted}
+    return min([comparison.differences[0].best, *tied], key=lambda model: seconds[model])
+
+
 def verdict(comparison: "Comparison") -> str:
     """Which model to choose here, and why."""
     told = [r for r in comparison.results if r.evaluation]
@@ -135,7 +155,8 @@ def verdict(comparison: "Comparison") -> str:
             f"Choose {best}: its {name} is {second.mean:.4f} above {second.other}'s, the next best "
             f"(95 % interval {second.low:.4f} to {second.high:.4f}, paired over users)."
         )
-    quickest = min([best, *tied], key=lambda model: seconds[model])
+    quickest = comparison.chosen
+    assert quickest is not None
     others = ", ".join(model for model in [best, *tied] if model != quickest)
     return (
         f"No clear winner: {best} leads in {name}, but {' and '.join(tied)} cannot be told apart "
