@@ -8,13 +8,15 @@ from typing import Any
 
 import polars as pl
 
+from honeyguide.data.features import Features
 from honeyguide.data.interactions import Interactions
+from honeyguide.data.leaks import refuse_target_in_features
 from honeyguide.data.opening import Inputs, open_data
 from honeyguide.data.sets import DataSet
 from honeyguide.data.split import Split, inner_split, prepare, split
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import Vocab
-from honeyguide.errors import HoneyguideError
+from honeyguide.errors import CallError, HoneyguideError
 from honeyguide.evaluate.evaluator import Evaluation, evaluate
 from honeyguide.evaluate.metrics import metric
 from honeyguide.experiment.machine import machine, peak_memory_mb, reset_peak_memory
@@ -86,19 +88,25 @@ def compare(
     """Train and measure several models on one split.
 
     data: a data set's name, a file or a frame. run or changes: see Run (metrics, seeds, settings,
-    inputs, training). watch: a progress reporter for each model and seed. Raises CallError,
-    InputError, LeakError; a model that fails is skipped.
+    inputs, training). watch: a progress reporter for each model and seed. on_result: told of each
+    result as it comes. Raises CallError, InputError, LeakError; a model that fails is skipped.
     """
     fields = dict(changes)
     if models is not None:
         fields["models"] = tuple(models)
-    if isinstance(data, str):
-        fields["data"] = data
+    if isinstance(data, str | Path):
+        fields["data"] = str(data)
     run = (run or Run()).but(**fields)
     specs = run.specs()
-    for name in run.metrics:
-        metric(name)
+    deepest = max(metric(name).k for name in run.metrics)
+    metric(run.training.metric)
     opened, parts = open_split(data if data is not None else run.data, run.inputs)
+    catalogue = parts.train.n_items - 1
+    if deepest > catalogue:
+        raise CallError(
+            f"A metric looks at {deepest} items, but training knows only {catalogue}.",
+            f"Ask for at most @{catalogue}.",
+        )
     results = []
     for spec in specs:
         for seed in run.seeds:
@@ -118,10 +126,19 @@ def compare(
 
 
 def open_split(data: Any, inputs: Inputs) -> tuple[DataSet, Split]:
-    """The data and its parts, by the protocol of the set or of the inputs."""
+    """The data and its parts, by the protocol of the set or of the inputs.
+
+    Raises LeakError, also for a column of items or users that names the answer.
+    """
     opened = open_data(data, inputs)
     table = prepare(opened.table, opened.protocol)
     parts = split(Interactions.of(table), opened.protocol, allow_repeats=inputs.allow_repeats)
+    truth = parts.test.truth
+    refuse_target_in_features(
+        truth,
+        items=None if table.items is None else Features.of(truth.items, table.items, "item_id"),
+        users=None if table.users is None else Features.of(truth.users, table.users, "user_id"),
+    )
     return replace(opened, table=table), parts
 
 
@@ -134,8 +151,11 @@ def _measure(
         told = evaluate(
             Exhaustive(model), parts.test, rule=spec.rule, past=spec.past, metrics=run.metrics
         )
-    except HoneyguideError as error:
-        return Result(spec.name, seed, spec, None, None, peak_memory_mb(), error.wrong, None)
+    except (HoneyguideError, MemoryError, RuntimeError) as error:
+        # what numpy and torch raise for a lack of memory or a singular matrix; a slip of ours, such
+        # as a TypeError, is not hidden
+        why = error.wrong if isinstance(error, HoneyguideError) else _first_line(error)
+        return Result(spec.name, seed, spec, None, None, peak_memory_mb(), why, None)
     query = max(told.answered_by, key=lambda name: told.answered_by[name])
     return Result(spec.name, seed, spec, told, fitted, peak_memory_mb(), None, query)
 
@@ -200,6 +220,11 @@ def _about(opened: DataSet, parts: Split) -> dict[str, Any]:
         "test_pairs_of_unknown_items": parts.test.unknown_items,
         "test_pairs_already_seen": parts.test.repeats,
     }
+
+
+def _first_line(error: Exception) -> str:
+    said = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def per_user_frame(evaluation: Evaluation, users: pl.Series) -> pl.DataFrame:

@@ -128,8 +128,14 @@ def chosen(comparison: "Comparison") -> str | None:
     if not comparison.differences:
         return told[0].model if told else None
     tied = [d.other for d in comparison.differences if not d.clear]
-    seconds = {r.model: r.fitted.seconds for r in told if r.fitted}
+    seconds = _seconds(comparison)
     return min([comparison.differences[0].best, *tied], key=lambda model: seconds[model])
+
+
+def _seconds(comparison: "Comparison") -> dict[str, float]:
+    """By model: mean seconds of fitting, over seeds."""
+    fitted = [(r.model, r.fitted.seconds) for r in comparison.results if r.fitted]
+    return {model: float(np.mean([s for m, s in fitted if m == model])) for model, _ in fitted}
 
 
 def verdict(comparison: "Comparison") -> str:
@@ -141,14 +147,13 @@ def verdict(comparison: "Comparison") -> str:
         )
     name = comparison.run.metrics[0]
     if len({r.model for r in told}) == 1:
-        only = told[0]
-        assert only.evaluation is not None
-        return f"{only.model} has {name} {only.evaluation[name]:.4f}; nothing to compare it with."
+        mean = np.mean([r.evaluation[name] for r in told if r.evaluation])
+        return f"{told[0].model} has {name} {mean:.4f}; nothing to compare it with."
     if not comparison.differences:
         return f"{name} has no value per user, so no model can be called better."
     best = comparison.differences[0].best
     tied = [d.other for d in comparison.differences if not d.clear]
-    seconds = {r.model: r.fitted.seconds for r in told if r.fitted}
+    seconds = _seconds(comparison)
     if not tied:
         second = min(comparison.differences, key=lambda d: d.mean)
         return (

@@ -3,7 +3,9 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, Field
 
 from honeyguide.config import Config
 from honeyguide.data.opening import Inputs
@@ -16,6 +18,18 @@ from honeyguide.train.trainer import Training
 BASELINES = ("popular", "item-knn", "ease", "ials")
 
 
+T = TypeVar("T")
+
+
+def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("something stands in it twice")
+    return values
+
+
+Some = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_each_once)]
+
+
 class Run(Config):
     """A comparison."""
 
@@ -23,13 +37,13 @@ class Run(Config):
     """A data set's name or a file; None with ready-made parts in `inputs`."""
     inputs: Inputs = Inputs()
     """Columns, split and parts."""
-    models: tuple[str, ...] = (*BASELINES, "mf")
-    """Names of models."""
+    models: Some[str] = (*BASELINES, "mf")
+    """Names of models, each once."""
     settings: dict[str, dict[str, Any]] = {}  # noqa: RUF012 - frozen, and copied by pydantic
     """By model: settings that differ from the defaults."""
-    metrics: tuple[str, ...] = DEFAULT_METRICS
+    metrics: Some[str] = DEFAULT_METRICS
     """The first one decides the verdict."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: Some[int] = (0,)
     """Each model is trained once per seed."""
     training: Training = Training()
     """Device, precision, what early stopping looks at."""
@@ -50,8 +64,8 @@ def run_file(path: Path) -> dict[str, Any]:
     """The fields of a Run in a TOML file. Raises InputError, CallError."""
     try:
         return tomllib.loads(path.read_text())
-    except OSError:
-        raise InputError(f"There is no file {path}.", "Check the path.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}.", "Correct the file.") from None
 
