@@ -100,7 +100,7 @@ def test_an_earlier_event_is_inserted_at_its_place():
     rec.update(events(("a", "z", 20.0), ("b", "y", 10.0), ("a", "y", 10.0)))
     assert history(rec, "a") == ["x", "y", "z", "y"]
     assert history(rec, "b") == ["y", "x", "z"]
-    assert np.array_equal(rec.state.histories.time[:4], [10, 10, 20, 30])
+    assert rec.state.histories.frame()["time"].to_list()[:4] == [10, 10, 20, 30]
 
 
 def test_without_times_new_events_come_last_in_their_own_order():
@@ -152,8 +152,8 @@ def test_columns_that_one_side_lacks_and_sessions_of_both():
         items=grown(old.items, pl.Series(["z"])),
     )
     both = merged(old, new)
-    assert both.session.tolist() == [1, 1, 3, 2, 0]
-    assert np.array_equal(both.value, [1, 2, np.nan, 3, np.nan], equal_nan=True)
+    assert both.frame()["session_id"].to_list() == [1, 1, 3, 2, None]
+    assert both.frame()["value"].to_list() == [1, 2, None, 3, None]
 
 
 # --- items
@@ -165,8 +165,8 @@ def test_items_are_told_of_and_said_to_be_unscorable():
     told = rec.add_items({"item_id": ["fresh", known], "title": ["Fresh", "no"], "shelf": [1, 2]})
     assert told.rows() == [("fresh", False), (known, True)]
     features = rec.state.items
-    assert features.titles[-1] == "Fresh"
-    assert features.titles[1] != "no"
+    assert features.column("title")[-1] == "Fresh"
+    assert features.column("title")[1] != "no"
     assert features.column("shelf").to_list()[-1] == 1
     assert features.vocab.numbers(["fresh"]).tolist() == [len(item_names()) + 1]
     told = rec.recommend([users()[0]], candidates=["fresh", known])

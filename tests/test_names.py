@@ -1,9 +1,11 @@
 """Names in, numbers inside, names out."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 import torch
 
@@ -64,7 +66,7 @@ def test_histories_or_users():
 def test_ids_are_whole_numbers_or_text():
     assert checked([np.int64(3), 4.0, "x", np.str_("y")], "an item") == [3, 4, "x", "y"]
     for bad in (None, 1.5, float("nan"), True, b"x", ("a",)):
-        refused(CallError, lambda bad=bad: checked(["a", bad], "an item"), "no id of an item")
+        refused(CallError, partial(checked, ["a", bad], "an item"), "no id of an item")
 
 
 def test_a_column_has_one_type():

@@ -1,5 +1,7 @@
 """One door for a data set's name, a file, a frame, a Table and ready-made parts."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -18,7 +20,8 @@ TIMED = PAIRS.with_columns(time=pl.Series([1.0, 2.0, 3.0, 4.0]))
 def parts(folder, **frames):
     for name, frame in frames.items():
         frame.write_csv(folder / f"{name}.csv")
-    return Inputs(**{name: str(folder / f"{name}.csv") for name in frames})
+    files: dict[str, Any] = {name: str(folder / f"{name}.csv") for name in frames}
+    return Inputs(**files)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a recommender refuses, in two lines: what is wrong, what to do."""
 
 import inspect
+from functools import partial
 
 import polars as pl
 import pytest
@@ -174,7 +175,7 @@ def test_types_that_tests_would_see_anyway():
     # unwrapped, for here every signature is checked at the call
     check_k, filtered = inspect.unwrap(Recommender._check_k), inspect.unwrap(allowed)
     for k in (1.5, "3", None):
-        refused(CallError, lambda k=k: check_k(k, 5, "items"), "no whole number", "1 to 5")
+        refused(CallError, partial(check_k, k, 5, "items"), "no whole number", "1 to 5")
     items = fitted().state.items
     refused(CallError, lambda: filtered("price > 1", items, 5), "'price > 1' is no filter")
 
@@ -240,7 +241,7 @@ def test_bundles_that_no_recommender_can_be_made_of(tmp_path):
     for number, (said, contents) in enumerate(wrong.items()):
         folder = tmp_path / str(number)
         save_bundle(contents, folder)
-        refused(BundleError, lambda folder=folder: load(folder), said)
+        refused(BundleError, partial(load, folder), said)
 
 
 def test_a_folder_that_is_no_bundle(tmp_path):
