@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from honeyguide.data.batch import Asked, Batch, examples
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.rule import EVENTS_FOR, SIGN, Rule
+from honeyguide.data.shop import simulate
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError
 from logs import log, pairs_by_hand, random_events, views
@@ -189,3 +190,22 @@ def test_nothing_to_learn_from_is_no_example():
     assert len(examples(alone, asked("sequence"))) == 0
     against = log([("a", "x", "hide")])
     assert len(examples(against, asked("pair"))) == len(examples(against, asked("user row"))) == 0
+
+
+def test_in_batch_negatives_are_the_targets_and_positives_are_marked() -> None:
+    log = Interactions.of(simulate(2_000, users=40, items=30).table)
+    asked = Asked("pair", EVENTS_FOR, None, 1, True, "in-batch")
+    made = examples(log, asked)
+    batch = made.batch(np.arange(25), seed=0)
+    positives = log.pairs(EVENTS_FOR).toarray() > 0
+    assert batch.negatives is not None
+    assert batch.accidental is not None
+    assert set(batch.negatives.tolist()) == set(batch.target.flatten().tolist())
+    expected = positives[batch.query.user.numpy()][:, batch.negatives.numpy()]
+    assert np.array_equal(batch.accidental.numpy(), expected)
+    # the correction is the share of the data that an item is
+    share = positives.sum(0) / positives.sum()
+    assert batch.log_p is not None
+    assert np.allclose(
+        np.exp(batch.log_p.numpy())[1:], share[1:].clip(1 / positives.sum()), atol=0.01
+    )

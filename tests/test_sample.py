@@ -110,3 +110,13 @@ def test_step_seeds_differ():
     seeds = {step_seed(s, e, t) for s in range(4) for e in range(4) for t in range(4)}
     assert len(seeds) == 64
     assert step_seed(1, 2, 3) == step_seed(1, 2, 3)
+
+
+def test_known_marks_every_positive_among_shared_draws() -> None:
+    rng = np.random.default_rng(3)
+    dense = rng.random((20, 31)) < 0.3
+    dense[:, 0] = False
+    source = Negatives.of(sp.csr_array(dense.astype(np.float32)))
+    users = rng.integers(0, 20, 50)
+    items = source.shared(200, seed=1)  # with repeats
+    assert np.array_equal(source.known(users, items), dense[users][:, items])

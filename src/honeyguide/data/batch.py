@@ -17,7 +17,7 @@ from torch import Tensor
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Pairs, Query, query
 from honeyguide.data.rule import SIGN, Rule
-from honeyguide.data.sample import Negatives, Sampling
+from honeyguide.data.sample import Negatives, Sampler
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError
 
@@ -31,7 +31,7 @@ class Batch:
     at: the places whose state answers; P = 1 for pairs, L for all positions of a sequence.
     target: item numbers, PAD = no target there. negatives: (N,) shared by the batch or (B, P, N),
     with the log of the probability of drawing each item, by item. row: the user's whole set, for
-    models whose unit is the user row.
+    models whose unit is the user row. accidental: which shared negatives are positives of the user.
     """
 
     query: Query
@@ -40,13 +40,14 @@ class Batch:
     negatives: Int64[Tensor, " N"] | Int64[Tensor, "B P N"] | None = None
     log_p: Float32[Tensor, " I"] | None = None
     row: Pairs | None = None
+    accidental: Bool[Tensor, "B N"] | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
         row = self.row and Pairs(*(getattr(self.row, n).to(device) for n in self.row.__slots__))
         moved = {
             name: tensor.to(device)
-            for name in ("at", "target", "negatives", "log_p")
+            for name in ("at", "target", "negatives", "log_p", "accidental")
             if (tensor := getattr(self, name)) is not None
         }
         return replace(self, query=self.query.to(device), row=row, **moved)
@@ -77,7 +78,7 @@ class Asked:
     history: int | None
     negatives: int
     shared: bool
-    sampling: Sampling
+    sampling: Sampler
 
 
 def examples(events: Interactions, asked: Asked) -> Examples:
@@ -106,26 +107,50 @@ def examples(events: Interactions, asked: Asked) -> Examples:
     return PairRows(counted, users[kept], items[kept], draw)
 
 
-# users (B,), places P, seed -> negatives and the log-probabilities they were drawn with
-Draw = Callable[[np.ndarray, int, int], tuple[Tensor | None, Tensor | None]]
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Negatives of a batch, as Batch holds them."""
+
+    negatives: Tensor | None = None
+    log_p: Tensor | None = None
+    accidental: Tensor | None = None
+
+
+# users (B,), target (B, P), seed -> negatives
+Draw = Callable[[np.ndarray, Tensor, int], Drawn]
 
 
 def _drawing(matrix: sp.csr_array, asked: Asked) -> tuple[Draw, Bool[np.ndarray, " U"]]:
     """How negatives are drawn, and for which users they can be."""
+    everyone = np.ones(matrix.shape[0], dtype=bool)
     if asked.negatives == 0:
-        return lambda users, places, seed: (None, None), np.ones(matrix.shape[0], dtype=bool)
-    source, count = Negatives.of(matrix, asked.sampling), asked.negatives
+        return lambda users, target, seed: Drawn(), everyone
+    in_batch, count = asked.sampling == "in-batch", asked.negatives
+    assert asked.shared or not in_batch, "the batch's own targets are shared"
+    # a target stands in a batch as often as it stands in the data, hence the power
+    if asked.sampling == "in-batch":
+        source = Negatives.of(matrix, "popularity", power=1.0)
+    else:
+        source = Negatives.of(matrix, asked.sampling)
     log_p = torch.from_numpy(source.log_p)
 
-    def shared(users: np.ndarray, places: int, seed: int) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(source.shared(count, seed)), log_p
+    def shared(users: np.ndarray, target: Tensor, seed: int) -> Drawn:
+        if in_batch:
+            items = np.unique(target.numpy())
+            items = items[items != PAD]
+        else:
+            items = source.shared(count, seed)
+        # in a sequence an item may come again, so there only the target itself is taken out
+        known = torch.from_numpy(source.known(users, items)) if target.shape[1] == 1 else None
+        return Drawn(torch.from_numpy(items), log_p, known)
 
-    def own(users: np.ndarray, places: int, seed: int) -> tuple[Tensor, Tensor]:
+    def own(users: np.ndarray, target: Tensor, seed: int) -> Drawn:
+        places = target.shape[1]
         drawn = torch.from_numpy(source.for_users(users, places * count, seed))
-        return drawn.view(len(users), places, count), log_p
+        return Drawn(drawn.view(len(users), places, count), log_p)
 
     if asked.shared:
-        return shared, np.ones(matrix.shape[0], dtype=bool)
+        return shared, everyone
     return own, source.possible()
 
 
@@ -147,9 +172,16 @@ class PairRows:
 
     def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
         users = self.users[rows]
-        negatives, log_p = self.draw(users, 1, seed)
         target = torch.from_numpy(self.items[rows])[:, None]
-        return Batch(_nameless(users), torch.zeros_like(target), target, negatives, log_p)
+        drawn = self.draw(users, target, seed)
+        return Batch(
+            _nameless(users),
+            torch.zeros_like(target),
+            target,
+            drawn.negatives,
+            drawn.log_p,
+            accidental=drawn.accidental,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,9 +251,9 @@ class Sequences:
         )
         speaks = torch.from_numpy(SIGN)[padded(events.kind, 1, np.int64)] > 0
         target = padded(events.item, 1, np.int64).masked_fill(~speaks, PAD)
-        negatives, log_p = self.draw(users, width, seed)
+        drawn = self.draw(users, target, seed)
         at = torch.arange(width).expand(len(rows), width)
-        return Batch(asked, at, target, negatives, log_p)
+        return Batch(asked, at, target, drawn.negatives, drawn.log_p)
 
 
 def _windows(

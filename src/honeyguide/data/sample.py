@@ -16,6 +16,7 @@ from numba import njit
 from honeyguide.errors import InputError
 
 Sampling = Literal["uniform", "popularity"]
+Sampler = Literal["uniform", "popularity", "in-batch"]
 # Then the draw is made among the unknown items by counting, which gives the same distribution but
 # takes as long as the user's list (uniform) or the catalogue (popularity).
 ATTEMPTS = 64
@@ -83,6 +84,15 @@ class Negatives:
         drawn = self._drawn(nobody, np.zeros(1, dtype=np.int64), count, seed)[0]
         return drawn
 
+    def known(
+        self, users: Int64[np.ndarray, " B"], items: Int64[np.ndarray, " N"]
+    ) -> Bool[np.ndarray, "B N"]:
+        """Which of these items are positives of which user: accidental ones among shared draws."""
+        out = np.zeros((len(users), len(items)), dtype=np.bool_)
+        order = np.argsort(items, kind="stable")
+        _mark(self.positives.indptr, self.positives.indices, users, items[order], order, out)
+        return out
+
     def _drawn(
         self, offsets: np.ndarray, users: np.ndarray, count: int, seed: int
     ) -> Int64[np.ndarray, "B N"]:
@@ -90,6 +100,17 @@ class Negatives:
         known, uniform = self.positives.indices, self.sampling == "uniform"
         _draw(self.cumulative, uniform, offsets, known, users, np.uint64(seed), out)
         return out
+
+
+@njit(cache=True, nogil=True)
+def _mark(indptr, indices, users, items, order, out):  # type: ignore[no-untyped-def]
+    for b in range(len(users)):
+        for place in range(indptr[users[b]], indptr[users[b] + 1]):
+            item = indices[place]
+            n = np.searchsorted(items, item)
+            while n < len(items) and items[n] == item:
+                out[b, order[n]] = True
+                n += 1
 
 
 @njit(cache=True, nogil=True)

@@ -11,13 +11,15 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
+from pydantic import model_validator
 from torch import Tensor
 
 from honeyguide.data.batch import Batch, Unit
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Pairs, Query, fingerprints, query
-from honeyguide.data.sample import Sampling
+from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
+from honeyguide.errors import CallError
 from honeyguide.models.spec import Learned, LearnedSpec, Schema, UserRows, never_pad
 from honeyguide.nn import losses
 
@@ -37,8 +39,9 @@ class MF(LearnedSpec):
     """softmax looks at all items at once and is the best where they fit; bpr is the classic."""
     negatives: int = 64
     """Negatives per positive (bpr) or per batch (sampled-softmax)."""
-    sampler: Sampling = "uniform"
-    """How negatives are drawn. popularity is harder and needs the correction of sampled-softmax."""
+    sampler: Sampler = "uniform"
+    """How negatives are drawn. popularity is harder; in-batch takes the other users' items of the
+    batch (and ignores `negatives`). Both need the correction of sampled-softmax."""
     temperature: float = 1.0
     """Divides the scores inside softmax losses. Lower it for sharper lists."""
     l2: float | None = None
@@ -59,10 +62,19 @@ class MF(LearnedSpec):
         return "user row" if self.loss == "softmax" else "pair"
 
     @property
-    def drawn(self) -> tuple[int, bool, Sampling]:
+    def drawn(self) -> tuple[int, bool, Sampler]:
         if self.loss == "softmax":
             return 0, False, self.sampler
         return self.negatives, self.loss == "sampled-softmax", self.sampler
+
+    @model_validator(mode="after")
+    def _bpr_draws_its_own(self) -> "MF":
+        if self.loss == "bpr" and self.sampler == "in-batch":
+            raise CallError(
+                "bpr draws negatives for each pair, so they cannot be those of the batch.",
+                "Choose loss sampled-softmax, or the sampler uniform or popularity.",
+            )
+        return self
 
     def build(self, schema: Schema) -> "MFModel":
         return MFModel(self, schema)
@@ -109,13 +121,14 @@ class MFModel(UserRows, Learned):
             size = size + unwanted.square().sum(-1).mean((1, 2))
             told = losses.bpr(positive[:, None], negative)
         else:
+            assert batch.accidental is not None
             heat = self.settings.temperature
             told = losses.sampled_softmax(
                 positive / heat,
                 users @ unwanted.T / heat,
                 batch.log_p[batch.target[:, 0]],
                 batch.log_p[batch.negatives],
-                batch.negatives == batch.target,
+                batch.accidental,
             )
         return told.add(size.mean(), alpha=self.settings.ridge)
 

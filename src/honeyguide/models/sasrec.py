@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from honeyguide.data.batch import Batch, Unit
 from honeyguide.data.query import Query
 from honeyguide.data.rule import EVENTS_FOR, Rule
-from honeyguide.data.sample import Sampling
+from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError
@@ -71,7 +71,7 @@ class SASRec(LearnedSpec):
         return "sequence"
 
     @property
-    def drawn(self) -> tuple[int, bool, Sampling]:
+    def drawn(self) -> tuple[int, bool, Sampler]:
         return (0 if self.loss == "softmax" else self.negatives), True, "popularity"
 
     def build(self, schema: Schema) -> "SASRecModel":

@@ -17,7 +17,7 @@ from honeyguide.config import Config
 from honeyguide.data.batch import Asked, Batch, Unit
 from honeyguide.data.query import Query
 from honeyguide.data.rule import Rule
-from honeyguide.data.sample import Sampling
+from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
 from honeyguide.types import NEVER
@@ -75,7 +75,7 @@ class LearnedSpec(Spec):
         """What one example is."""
 
     @property
-    def drawn(self) -> tuple[int, bool, Sampling]:
+    def drawn(self) -> tuple[int, bool, Sampler]:
         """Negatives per example, whether the batch shares them, and how they are drawn."""
         return 0, False, "uniform"
 

@@ -26,7 +26,7 @@ def sampled_softmax(
 ) -> Float[Tensor, ""]:
     """Softmax over the target and its negatives, corrected by how likely each was drawn.
 
-    Bengio and Senecal 2008; Yi et al. 2019. accidental: negatives that are the target.
+    Bengio and Senecal 2008; Yi et al. 2019. accidental: negatives that are positives.
     """
     first = (positive - target_log_p)[:, None]
     rest = (negative - negative_log_p).masked_fill(accidental, float("-inf"))
