@@ -1,9 +1,9 @@
 """Every error a user can cause, in one tree. Each says what is wrong and what to do about it.
 
     HoneyguideError
-    ├── CallError            the call was wrong: an option, a name, a combination      (exit status 2)
+    ├── CallError            the call was wrong: an option, a name, a mixture  (exit status 2)
     │   └── UnknownName      a model, metric, key, column or data set nobody knows
-    ├── InputError           the data handed in cannot be used                         (exit status 1)
+    ├── InputError           the data handed in cannot be used                 (exit status 1)
     │   ├── ColumnError      a column is missing or misnamed
     │   ├── ValueInColumn    a column holds values that cannot be used
     │   └── LeakError        the test part can be seen from the training part

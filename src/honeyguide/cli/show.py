@@ -15,7 +15,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from honeyguide.data.opening import Inputs
-from honeyguide.data.sets import SETS, BuiltIn, find, load, located
+from honeyguide.data.sets import SETS, Kept, load, located
 from honeyguide.evaluate.evaluator import Summary, summary
 from honeyguide.experiment import Comparison
 from honeyguide.experiment.compare import Result
@@ -147,8 +147,8 @@ class Bars(AbstractContextManager["Bars"]):
 
 def fetch(data: str | None, inputs: Inputs) -> None:
     """Bring a named set into the cache with a bar, where that was asked for and it is not here."""
-    known = {name for kept in SETS.values() for name in (kept.name, getattr(kept, "folder", ""))}
-    if data is None or not inputs.download or data not in known or isinstance(find(data), BuiltIn):
+    kept = [known for known in SETS.values() if isinstance(known, Kept)]
+    if data is None or not inputs.download or not any(data in (k.name, k.folder) for k in kept):
         return
     if located(data) is None:
         with _Download(data) as bar:

@@ -57,9 +57,7 @@ def train(
     rec.save(out)
     state, fitted = rec.state, rec.fitted
     assert fitted is not None
-    show.notes(state.resolved["notes"])
-    if run.inputs.train:
-        show.say("  note: all parts were learned from, the test part too")
+    show.notes(rec.notes)
     show.say(
         f"{spec.name} learned from {len(state.histories):,} events of "
         f"{state.histories.n_users:,} users and {state.scorable - 1:,} items "
