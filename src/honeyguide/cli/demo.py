@@ -4,6 +4,8 @@ Real films where MovieLens lies on this machine or may be fetched, else the simu
 reaches out unasked.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,8 +21,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "item-knn": {},
     "ease": {},
     "ials": {},
-    "mf": {"epochs": 5},
-    "sasrec": {"epochs": 3, "history": 50},
+    "mf": {"epochs": 15},
+    "sasrec": {"epochs": 5, "history": 50},
 }
 HISTORY = 10  # events that the user shown should have
 SHOWN = 5
@@ -64,7 +66,7 @@ def demo(
             "only), or point HONEYGUIDE_DATA at a folder that holds ml-100k.",
             "",
         )
-    with show.Bars() as bars:
+    with _one_thread(), show.Bars() as bars:
         told = compare_models(run=run, watch=bars.watch, on_result=bars.done)
     show.comparison(told)
     if json is not None:
@@ -74,7 +76,7 @@ def demo(
         raise typer.Exit(1)
     (spec,) = (spec for spec in run.specs() if spec.name == told.chosen)
     rec = Recommender(spec)
-    with Bar(spec.name) as bar:
+    with _one_thread(), Bar(spec.name) as bar:
         rec.fit(data, inputs=run.inputs, reporter=bar)
     rec.save(out)
     show.say("", f"{spec.name}, now trained on everything, is saved in {out}.")
@@ -87,6 +89,20 @@ def demo(
         show.say("", f"Serve it: honeyguide serve {out}")
         return
     _serve(out, host, port, user)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Tables this small gain little from a second thread, and where other programs keep the cores
+    busy, threads that wait for each other took 104 s of processor time in place of 12."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _data(download: bool) -> str:
@@ -108,7 +124,8 @@ def _last_met(rec: Any, user: Any) -> list[str]:
 
     state = rec.state
     past = state.histories.of_users(state.users.vocab.numbers([user]))
-    names = state.items.vocab.of(past.item[-SHOWN:]).to_list()
+    last = list(dict.fromkeys(past.item[::-1].tolist()))[:SHOWN]  # a view and a purchase are one
+    names = [state.items.vocab.names[number - 1] for number in reversed(last)]
     return [title or str(name) for title, name in zip(titled(rec, names), names, strict=True)]
 
 
