@@ -175,7 +175,7 @@ def test_a_finished_run_stays_finished(tmp_path, monkeypatch):
 def test_bf16_learns_nearly_the_same(spec):
     model, coarse = trained(spec, precision="bf16")
     plain, exact = trained(spec, precision="f32")
-    assert coarse.journal[0]["loss"] != exact.journal[0]["loss"]
+    assert [line["loss"] for line in coarse.journal] != [line["loss"] for line in exact.journal]
     for one, other in zip(coarse.journal, exact.journal, strict=False):
         assert one["loss"] == pytest.approx(other["loss"], rel=0.01)
     for name, tensor in model.state_dict().items():
