@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float32, Int64
 from pydantic import model_validator
 from torch import Tensor
 
@@ -136,7 +136,7 @@ class MFModel(UserRows, Learned):
         """Fingerprints of the trained histories, and what folding in needs."""
         events = data.interactions.counting(self.spec.rule)
         self.as_of.copy_(torch.from_numpy(fingerprints(events)))
-        table = self._table()
+        table = self.items.weight.detach() / self.settings.temperature
         counts = torch.from_numpy(np.bincount(events.item, minlength=len(table))).to(table)
         p = counts / counts.sum()
         mean = p @ table
@@ -171,20 +171,19 @@ class MFModel(UserRows, Learned):
             likeness.append(float((along(folded, rows) / size).mean()))
         self.pull.fill_(PULLS[int(np.argmax(likeness))])
 
-    def _table(self) -> Float[Tensor, "I D"]:
-        return self.items.weight.detach() / self.settings.temperature
-
     def fold_in(self, query: Query, prior: Float32[Tensor, "B D"]) -> Float32[Tensor, "B D"]:
         """Quasi-Newton on the softmax of the history, curvature taken at mean popularity."""
-        table, pairs = self._table(), query.pairs(self.spec.rule)
+        # the narrow side is divided by the temperature: a scaled table would be a copy of it
+        table, heat = self.items.weight.detach(), self.settings.temperature
+        pairs = query.pairs(self.spec.rule)
         count = pairs.weights.new_zeros(len(query)).index_add_(0, pairs.rows(), pairs.weights)
         count = count[:, None]
-        wanted = pairs.times(table)
+        wanted = pairs.times(table) / heat
         pull = self.pull * count
         step = 1 / (count * self.curvature + pull + 1e-6)
         vectors = prior.detach().clone()
         for _ in range(FOLD_STEPS):
-            p = never_pad(vectors @ table.T).softmax(1)
-            slope = count * (p @ table) - wanted + pull * vectors
-            vectors = vectors - ((slope @ self.basis) * step) @ self.basis.T
+            likely = never_pad(vectors / heat @ table.T).softmax(1) @ table / heat
+            slope = count * likely - wanted + pull * vectors
+            vectors -= ((slope @ self.basis) * step) @ self.basis.T
         return vectors
