@@ -12,7 +12,7 @@ from torch import Tensor
 
 from honeyguide.data.query import Query
 from honeyguide.data.training import TrainingData
-from honeyguide.models.spec import Dense, Schema, Solved, Spec, never_pad
+from honeyguide.models.spec import Dense, Positive, Schema, Solved, Spec, never_pad
 
 
 class EASE(Spec):
@@ -20,7 +20,7 @@ class EASE(Spec):
 
     name: ClassVar[str] = "ease"
 
-    l2: float = 500.0
+    l2: Positive = 500.0
     """Ridge. Larger on small or noisy data; the paper's range is 100 to 1000."""
 
     def build(self, schema: Schema) -> "EASEModel":
@@ -38,11 +38,14 @@ class EASEModel(Dense, Solved):
 
     def solve(self, data: TrainingData, seed: int) -> None:
         matrix = data.interactions.pairs(self.spec.rule)
-        gram = torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float32))
+        self.weight = torch.empty(0)  # not held beside the two that the solution needs
+        gram = torch.from_numpy((matrix.T @ matrix).toarray().astype(np.float32, copy=False))
         gram.diagonal().add_(self.l2)
+        factor = torch.linalg.cholesky(gram)
+        del gram
         # symmetric and stored by columns; its transpose stands by rows, which is how it is read
-        precision = torch.cholesky_inverse(torch.linalg.cholesky(gram)).T
-        del gram  # (I, I) f32 twice is the peak
+        precision = torch.cholesky_inverse(factor).T
+        del factor  # (I, I) f32 three times was the peak
         precision /= -precision.diagonal().clone()
         precision.diagonal().zero_()
         precision[:, 0] = 0

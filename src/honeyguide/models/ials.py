@@ -18,7 +18,16 @@ from torch import Tensor
 
 from honeyguide.data.query import Query
 from honeyguide.data.training import TrainingData
-from honeyguide.models.spec import AnsweredBy, Schema, Solved, Spec, Vectors
+from honeyguide.models.spec import (
+    AnsweredBy,
+    Count,
+    NotNegative,
+    Positive,
+    Schema,
+    Solved,
+    Spec,
+    Vectors,
+)
 from honeyguide.nn.parallel import over_rows
 
 TRAINING_STEPS = 3
@@ -30,17 +39,17 @@ class IALS(Spec):
 
     name: ClassVar[str] = "ials"
 
-    width: int = 64
+    width: Count = 64
     """Numbers per user and item."""
-    epochs: int = 16
+    epochs: Count = 16
     """Alternations."""
-    alpha: float = 0.1
+    alpha: NotNegative = 0.1
     """Weight of an unobserved pair; an observed one has 1. Lower it for larger catalogues."""
-    l2: float = 0.003
+    l2: Positive = 0.003
     """Regularisation, scaled as in Rendle et al. 2022, section 4."""
-    nu: float = 1.0
+    nu: NotNegative = 1.0
     """Exponent of that scaling: 1 scales with frequency, 0 not at all."""
-    scale: float = 0.1
+    scale: Positive = 0.1
     """Standard deviation of the initial vectors, divided by the root of the width."""
 
     def build(self, schema: Schema) -> "IALSModel":

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from honeyguide.data.query import Query
 from honeyguide.data.training import TrainingData
-from honeyguide.models.spec import Dense, Schema, Solved, Spec, never_pad
+from honeyguide.models.spec import Count, Dense, NotNegative, Schema, Solved, Spec, never_pad
 from honeyguide.nn.parallel import over_rows
 
 BLOCK = 1024  # items whose similarities are held at once: I x BLOCK floats
@@ -25,11 +25,11 @@ class ItemKNN(Spec):
 
     name: ClassVar[str] = "item-knn"
 
-    k: int = 200
+    k: Count = 200
     """Neighbours kept per item. More is rarely worse, only larger."""
-    shrink: float = 0.0
+    shrink: NotNegative = 0.0
     """Added to the norm: damps likeness that rests on few users. Raise it on sparse data."""
-    alpha: float = 0.5
+    alpha: NotNegative = 0.5
     """Exponent of the norm: 0.5 is the cosine; lower favours popular items."""
     weigh_users: bool = False
     """Weigh each user by 1 / log(1 + items): those who took everything say less."""

@@ -11,7 +11,7 @@ from honeyguide.data.query import Query
 from honeyguide.data.rule import EVENTS_FOR, Rule
 from honeyguide.data.training import TrainingData
 from honeyguide.errors import CallError
-from honeyguide.models.spec import Dense, Schema, Solved, Spec, never_pad
+from honeyguide.models.spec import Dense, Positive, Schema, Solved, Spec, never_pad
 
 DAY = 86_400.0
 
@@ -22,7 +22,7 @@ class Popular(Spec):
     name: ClassVar[str] = "popular"
     rule: ClassVar[Rule] = EVENTS_FOR
 
-    half_life: float | None = None
+    half_life: Positive | None = None
     """Days after which an event is worth half. Set it where tastes or the catalogue move on."""
 
     def build(self, schema: Schema) -> "PopularModel":

@@ -20,7 +20,7 @@ from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError
-from honeyguide.models.spec import AnsweredBy, Learned, LearnedSpec, Schema, Vectors
+from honeyguide.models.spec import AnsweredBy, Count, Learned, LearnedSpec, Schema, Share, Vectors
 from honeyguide.nn import losses
 from honeyguide.nn.attention import Causal
 
@@ -36,21 +36,21 @@ class SASRec(LearnedSpec):
     causal: ClassVar[bool] = True
     rule: ClassVar[Rule] = EVENTS_FOR
 
-    width: int = 64
+    width: Count = 64
     """Numbers per item and state."""
-    layers: int = 2
+    layers: Count = 2
     """Transformer blocks."""
-    heads: int = 1
+    heads: Count = 1
     """Attention heads; must divide the width."""
-    dropout: float = 0.2
+    dropout: Share = 0.2
     """Raise it on small data (0.5 on Beauty), lower it on large."""
-    history: int = 200
+    history: Count = 200
     """The last so many events are read. Cost grows with it; 50 is enough for short histories."""
     loss: Literal["softmax", "sampled-softmax"] = "softmax"
     """softmax is the best where the catalogue fits (tens of thousands of items)."""
-    negatives: int = 512
+    negatives: Count = 512
     """Negatives per batch for sampled-softmax."""
-    batch: int = 128
+    batch: Count = 128
     """Sequences per step."""
 
     @model_validator(mode="after")

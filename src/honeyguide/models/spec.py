@@ -7,10 +7,11 @@ I items with PAD, C candidates, D width.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
+from pydantic import Field
 from torch import Tensor, nn
 
 from honeyguide.config import Config
@@ -21,6 +22,11 @@ from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
 from honeyguide.types import NEVER
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 AnsweredBy = Literal["trained-row", "fold-in", "history"]
 
@@ -58,15 +64,15 @@ class Spec(Config, ABC):
 class LearnedSpec(Spec):
     """The words that every model trained by descent shares."""
 
-    epochs: int = 100
+    epochs: Count = 100
     """Most epochs; early stopping usually ends sooner."""
-    patience: int = 10
+    patience: Count = 10
     """Stop after so many epochs without a better validation metric. Raise it on noisy data."""
-    batch: int = 1024
+    batch: Count = 1024
     """Examples per step: pairs, user rows or sequences, by the model's unit."""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """Step size of Adam. The first knob to tune."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Decoupled weight decay (AdamW). Raise it when training improves and validation does not."""
 
     @property

@@ -36,6 +36,7 @@ from honeyguide.train.disk import writing
 from honeyguide.train.interruption import interruptions
 from honeyguide.train.journal import Journal
 from honeyguide.train.progress import Moment, Quiet, Reporter
+from honeyguide.train.solving import means_too_little_memory, solve
 
 JOURNAL = "journal.jsonl"
 VALIDATION_USERS = 10_000  # drawn once per run; the standard error of nDCG is then below .004
@@ -114,7 +115,7 @@ def fit(
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         if isinstance(model, Solved):
             started = perf_counter()
-            model.solve(data, training.seed)
+            solve(model, data, training.seed)
             model.eval()
             return Fitted(1, None, None, perf_counter() - started, None, [])
         assert isinstance(model, Learned)
@@ -256,7 +257,7 @@ class _Run:
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
         except (MemoryError, RuntimeError) as error:
-            if not _means_too_little_memory(error):
+            if not means_too_little_memory(error):
                 raise
             raise TrainingError(
                 f"There is not enough memory for a step ({self._where()}).",
@@ -384,9 +385,3 @@ def _columns(events: Interactions) -> Iterator[np.ndarray]:
         value = getattr(events, column.name)
         if isinstance(value, np.ndarray):
             yield value
-
-
-def _means_too_little_memory(error: MemoryError | RuntimeError) -> bool:
-    # torch's own allocator for the CPU says so in words only
-    named = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return named or "DefaultCPUAllocator" in str(error)
