@@ -19,6 +19,7 @@ import honeyguide as hg
 from commands import films, log, typed, write
 from honeyguide.cli.flags import Given, words
 from honeyguide.cli.main import app
+from honeyguide.data.columns import FLAGS
 from honeyguide.train.progress import Bar
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,7 +184,39 @@ def test_train_says_how_to_ask(capsys, tmp_path, place):
     rec = hg.load(out)
     assert rec.spec == hg.MF(epochs=2, width=4)
     assert rec.state.resolved["training"]["seed"] == 3
-    assert (tmp_path / "b.run" / "journal.jsonl").exists()
+    left = [path.name for path in (tmp_path / "b.run").iterdir()]
+    assert left == ["journal.jsonl"]  # the checkpoint has rows of users
+    assert "split by" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("model", "why"), [("ease", "ease is solved in one step"), ("mf", "holds no checkpoint")]
+)
+def test_resume_says_where_there_is_nothing_to_go_on_from(capsys, tmp_path, place, model, why):
+    command = ["train", place / "log.csv", "--model", model, "--out", tmp_path / "b", "--resume"]
+    command += ["--epochs", 1] if model == "mf" else []
+    said = typed(capsys, *command)
+    assert said.status == 0
+    assert "Nothing to resume: " in said.err
+    assert why in said.err
+
+
+def test_every_flag_that_a_message_names_exists():
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    real = {
+        option
+        for command in (group, *group.commands.values())
+        for parameter in command.params
+        for option in parameter.opts
+    } | {"--help", "--upgrade", "--force-reinstall", "--no-deps"}  # the last ones are pip's
+    said = {
+        flag
+        for path in (ROOT / "src").rglob("*.py")
+        for flag in re.findall(r"(?<![-\w])--[a-z][a-z-]*", path.read_text())
+    }
+    assert said <= real
+    assert {f"--{field}" for field in FLAGS} <= real
 
 
 def test_train_takes_a_file_with_a_run(capsys, tmp_path, place):

@@ -129,12 +129,11 @@ def test_a_missing_rating_in_pandas_is_refused_too() -> None:
     refused(ValueInColumn, lambda: read_now(frame), "1 of 3 ratings are missing, empty or NaN")
 
 
+POSITION = "Columns(position=...) in Python"
+
+
 def test_bad_positions_and_propensities() -> None:
-    refused(
-        ValueInColumn, lambda: read_now(some_events(position=[0, 1, 2])), "from 1", "--position"
-    )
-    refused(
-        ValueInColumn, lambda: read_now(some_events(position=["1", "x", "2"])), "'x'", "--position"
-    )
+    refused(ValueInColumn, lambda: read_now(some_events(position=[0, 1, 2])), "from 1", POSITION)
+    refused(ValueInColumn, lambda: read_now(some_events(position=["1", "x", "2"])), "'x'", POSITION)
     bad = some_events(propensity=[0.0, 0.5, 1.5])
-    refused(ValueInColumn, lambda: read_now(bad), "2 of 3", "0.0, 1.5", "--propensity")
+    refused(ValueInColumn, lambda: read_now(bad), "2 of 3", "0.0, 1.5", "Columns(propensity=...)")

@@ -197,6 +197,11 @@ def test_a_file_and_its_frame_are_one(tmp_path):
     assert told["results"][0]["metrics"] == quick("popular").document()["results"][0]["metrics"]
 
 
+def test_how_the_split_was_guessed_is_said():
+    told, _ = open_split(FRAME, Inputs())
+    assert any("split by time" in note for note in told.table.notes)
+
+
 def test_a_named_set_is_measured_by_its_protocol(monkeypatch):
     made = DataSet("made", Table(FRAME), Protocol(split="leave-last-out", k_core=2))
     # by its name the module cannot be had: the package offers the function under it

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from honeyguide.data.interactions import Interactions
+from honeyguide.data.opening import Inputs
 from honeyguide.data.table import Table
 from honeyguide.models.ease import EASE
 from honeyguide.models.table import MODELS
-from honeyguide.recommender import Recommender
+from honeyguide.recommender import Recommender, load
 from honeyguide.recommender.growth import grown, merged
 from logs import log, table, views
 from served import events, fitted, item_names, late, taken, users
@@ -27,6 +28,22 @@ def history(rec: Recommender, user: object) -> list:
 
 
 # --- events
+
+
+def rated(*rows: tuple[object, object, float]) -> pl.DataFrame:
+    frame = pl.DataFrame(list(rows), schema=["user_id", "item_id", "rating"], orient="row")
+    return frame.with_columns(time=pl.int_range(len(frame)) + 1e9)
+
+
+def test_the_minimum_rating_of_training_holds_afterwards(tmp_path):
+    log = rated(*((user, item, 5.0) for user in range(4) for item in range(user, user + 4)))
+    rec = Recommender(EASE()).fit(log, inputs=Inputs(min_rating=4))
+    rec = load(rec.save(tmp_path / "bundle"))
+    told = rec.evaluate(rated((0, 5, 5.0), (1, 6, 1.0)), ["recall@2"])
+    assert rec.state.users.vocab.of(told.users).to_list() == [0]
+    rec.update(rated((0, 6, 3.5), (0, 5, 4.0), (99, 5, 1.0)))
+    assert sorted(history(rec, 0)) == [0, 1, 2, 3, 5]
+    assert 99 not in rec.state.users.vocab.names
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "popular"])

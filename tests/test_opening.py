@@ -36,7 +36,9 @@ def test_the_split_follows_the_data_and_is_said(frame, how, said):
     opened = open_data(frame)
     assert opened.protocol.split == how
     assert opened.name == "your table"
-    assert said in opened.table.notes[-1]
+    assert opened.split_note is not None
+    assert said in opened.split_note
+    assert not any(said in note for note in opened.table.notes)
 
 
 def test_what_is_asked_for_wins():

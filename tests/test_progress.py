@@ -37,7 +37,7 @@ def test_a_terminal_sees_loss_metric_throughput_and_time_left(monkeypatch):
     now = iter(range(0, 10_000, 30))
     monkeypatch.setattr(progress, "monotonic", lambda: next(now))
     text = shown([replace(HALF, done=done) for done in (100, 300, 500)])
-    for said in ("mf [b]", "epoch 4 of 10", "loss 0.1235", "ndcg@10 0.0679", "1,234,568 targets/s"):
+    for said in ("mf [b]", "epoch 5 of 10", "loss 0.1235", "ndcg@10 0.0679", "1,234,568 targets/s"):
         assert said in text
     assert "0:0" in text.rsplit("targets/s", 1)[1], "the time left"
 

@@ -182,6 +182,18 @@ def test_the_fallback_is_asked_the_same_question():
     assert ranked.fallback.tolist() == [True, False]
 
 
+@pytest.mark.parametrize("length", [0, 1])
+def test_where_nothing_may_be_listed_nothing_fell_back(length):
+    ranker, _ = with_fallback(SAID, SAID)
+    none = torch.zeros(ITEMS, dtype=torch.bool)
+    ranked = ranker.rank(asked([length, 1]), 3, allow=none)
+    assert ranked.fallback is None
+    assert not ranked.items.any()
+    both = ranker.rank(asked([0, 0]), 3, exclude=torch.tensor([list(range(1, 9)), [1] * 8]))
+    assert both.fallback is not None
+    assert both.fallback.tolist() == [False, True]
+
+
 def test_one_candidate_is_an_answer():
     ranker, _ = with_fallback(FLAT)
     ranked = ranker.rank(asked([1]), 3, candidates=torch.tensor([4]))

@@ -14,6 +14,7 @@ from honeyguide.errors import (
     BundleError,
     CallError,
     ColumnError,
+    HoneyguideError,
     InputError,
     UnknownName,
     ValueInColumn,
@@ -190,13 +191,15 @@ def test_folders_that_cannot_be(tmp_path, monkeypatch):
     rec = fitted()
     refused(CallError, lambda: rec.recommend_all(tmp_path), "exists")
     (tmp_path / "file").write_text("")
-    refused(CallError, lambda: rec.recommend_all(tmp_path / "file" / "x"), "cannot be written")
+    inside = tmp_path / "file" / "x"
+    refused(HoneyguideError, lambda: rec.recommend_all(inside), "cannot be written")
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("honeyguide.recommender.parts.replace_file", full)
-    refused(CallError, lambda: rec.recommend_all(tmp_path / "all"), "No space left", "Make room")
+    everyone = tmp_path / "all"
+    refused(HoneyguideError, lambda: rec.recommend_all(everyone), "No space left", "Make room")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

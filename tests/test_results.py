@@ -93,6 +93,12 @@ def test_a_metric_without_values_by_user_decides_nothing():
     assert "no value per user" in told.verdict
 
 
+def test_one_user_has_no_interval():
+    one = [Evaluation(np.arange(1), {NAME: np.array([v])}, {}, {}, 0.1) for v in (0.3, 0.2)]
+    told = comparison(result("mf", one[0]), result("ease", one[1]))
+    assert told.verdict.startswith("Only one user was asked")
+
+
 def test_seeds_are_averaged_by_user_before_they_are_compared():
     told = comparison(
         result("mf", evaluation(0.1)),

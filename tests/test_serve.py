@@ -12,12 +12,14 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from fastapi.testclient import TestClient
 
 import honeyguide as hg
 from commands import as_text, films, log, refused, typed
 from honeyguide.bundle.bundle import describe
+from honeyguide.errors import TrainingError
 from honeyguide.serve import app as app_module
 from honeyguide.serve.app import create_app
 from honeyguide.serve.problems import KINDS, MEDIA_TYPE, PREFIX
@@ -184,6 +186,24 @@ def test_an_unforeseen_error_tells_neither_the_caller_nor_the_log_who_asked(
     for text in (response.text, caplog.text):
         assert "ann-of-green-gables" not in text
     assert "Traceback" not in response.text
+
+
+def test_scores_that_are_no_numbers_are_the_fault_of_the_service(client, rec, monkeypatch):
+    def broken(query):
+        raise TrainingError("There are scores that are not numbers.", "Train again.")
+
+    monkeypatch.setattr(rec.state.model, "score", broken)
+    response = client.post(PATH, json={"user_id": 101})
+    assert response.status_code == 500
+    assert response.json()["type"] == PREFIX + "internal"
+
+
+def test_a_small_catalogue_with_new_items_starts():
+    frame = pl.DataFrame({"user_id": [1, 1, 2, 2], "item_id": [5, 6, 5, 7]})
+    small = hg.Recommender(hg.Popular()).fit(frame)
+    small.add_items({"item_id": [8, 9]})
+    with TestClient(create_app(small, VERSION)) as client:
+        assert len(ids(asked(client, user_id="nobody", k=3))) == 3
 
 
 # ---------------------------------------------------------------- around the answers

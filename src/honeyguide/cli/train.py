@@ -30,7 +30,9 @@ def train(
     from honeyguide.bundle.bundle import describe
     from honeyguide.cli import show
     from honeyguide.cli.runs import one_model, refuse_occupied, run_of
+    from honeyguide.models.spec import LearnedSpec
     from honeyguide.recommender import Recommender
+    from honeyguide.train import checkpoint
     from honeyguide.train.progress import Bar
 
     run = run_of(given, config, [model] if model else None, settings, seeds=seed)
@@ -40,11 +42,18 @@ def train(
     (spec,) = run.specs()
     rec = Recommender(spec, training=run.training.but(seed=run.seeds[0]))
     folder = out.with_name(out.name + ".run")
+    if resume and not isinstance(spec, LearnedSpec):
+        show.err().print(f"Nothing to resume: {spec.name} is solved in one step, from the start.")
+    elif resume and not (folder / checkpoint.FILE).exists():
+        show.err().print(
+            f"Nothing to resume: {folder} holds no checkpoint. Training starts anew.",
+            soft_wrap=True,
+        )
     try:
         with Bar(spec.name) as bar:
             rec.fit(run.data, inputs=run.inputs, folder=folder, resume=resume, reporter=bar)
     except KeyboardInterrupt:
-        kept = (folder / "checkpoint.safetensors").exists()
+        kept = (folder / checkpoint.FILE).exists()
         show.err().print(
             f"Stopped. What was learned is kept in {folder}.\n"
             "Give the same command with --resume to go on."
@@ -55,6 +64,8 @@ def train(
         )
         raise typer.Exit(INTERRUPTED) from None
     rec.save(out)
+    if (folder / checkpoint.FILE).exists():
+        checkpoint.remove(folder)  # it holds rows of users; what is of use is in the bundle
     state, fitted = rec.state, rec.fitted
     assert fitted is not None
     show.notes(rec.notes)

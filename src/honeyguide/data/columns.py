@@ -73,6 +73,7 @@ FIELDS: dict[str, tuple[str, str]] = {
     "propensity": ("propensity", "propensity"),
     "text": ("text", "text of searches"),
 }
+FLAGS = frozenset({"user", "item", "kind", "rating", "time", "order"})  # of the command line
 # Spellings are compared in lower case with "_" for spaces and hyphens.
 SYNONYMS: dict[str, str] = {name: name for name in KINDS} | {
     spelling: kind
@@ -98,6 +99,11 @@ WHOLE_FLOAT = r"^(0|-?[1-9]\d*)(\.0+)?$"
 EXACT = 2.0**53  # above this, f64 no longer tells neighbouring integers apart
 
 
+def naming(field: str) -> str:
+    """How a column is named for a field of Columns: by a flag where the command line has one."""
+    return f"--{field}" if field in FLAGS else f"Columns({field}=...) in Python"
+
+
 def normal(header: str) -> str:
     """A header as HEADERS spells it."""
     return header.lower().translate(str.maketrans("", "", "_-. "))
@@ -116,11 +122,11 @@ def resolve(names: Sequence[str], columns: Columns) -> tuple[dict[str, str], lis
         if given is None or (canonical == "order" and given == "file"):
             continue
         if given not in names:
-            raise ColumnError(what, given, names, f"--{field}")
+            raise ColumnError(what, given, names, naming(field))
         clash = next((other for other, name in chosen.items() if name == given), None)
         if clash is not None:
             raise CallError(
-                f"Column {given!r} is named twice: --{FIELDS[clash][0]} and --{field}.",
+                f"Column {given!r} is named twice: {naming(FIELDS[clash][0])} and {naming(field)}.",
                 f"Name another column with one of the two; there are {', '.join(names)}.",
             )
         chosen[canonical] = given
@@ -135,7 +141,7 @@ def resolve(names: Sequence[str], columns: Columns) -> tuple[dict[str, str], lis
     for canonical in ("user_id", "item_id"):
         if canonical not in chosen:
             field, what = FIELDS[canonical]
-            raise ColumnError(what, canonical, names, f"--{field}")
+            raise ColumnError(what, canonical, names, naming(field))
     return chosen, notes
 
 
@@ -148,13 +154,14 @@ def candidates(names: Sequence[str], canonical: str, taken: Collection[str] = ()
 
 def guessed(canonical: str, found: Sequence[str], option: str | None = None) -> list[str]:
     """The sentence for a guess; none when the column already has its canonical name."""
-    field = FIELDS[canonical][0] if canonical in FIELDS else canonical
-    say = option or f"--{field}"
+    if option is None and canonical in FIELDS:
+        option = naming(FIELDS[canonical][0])
+    how = f"; say {option} to change it" if option else ""
     others = ", ".join(f'"{name}"' for name in found[1:])
     also = f" ({others} would do too)" if others else ""
     if found[0] == canonical and not others:
         return []
-    return [f'column "{found[0]}" read as {canonical}{also}; say {say} to change it']
+    return [f'column "{found[0]}" read as {canonical}{also}{how}']
 
 
 def where(bad: pl.Series) -> str:
@@ -344,12 +351,12 @@ def integers(raw: pl.Series, column: str, option: str, least: int | None = None)
 
 def propensities(raw: pl.Series, column: str) -> pl.Series:
     """Probabilities (N,) as Float32 in (0, 1]; nulls stay. ValueInColumn otherwise."""
-    number = numbers(raw, column, "--propensity")
+    number = numbers(raw, column, naming("propensity"))
     broken = ((number <= 0) | (number > 1)).fill_null(False)
     if broken.any():
         raise ValueInColumn(
             f'Column "{column}": {broken.sum()} of {len(raw)} probabilities are not above 0 and at '
             f"most 1, such as {examples(number.filter(broken))} ({where(broken)}).",
-            "Correct these rows, or name another column with --propensity.",
+            f"Correct these rows, or name another column with {naming('propensity')}.",
         )
     return number.cast(pl.Float32)

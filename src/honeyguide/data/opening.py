@@ -53,7 +53,10 @@ class Inputs(Config):
 def open_data(
     source: Any, inputs: Inputs | None = None, *, on_progress: OnProgress | None = None
 ) -> DataSet:
-    """The table and protocol of a source. Its notes say every guess that was made."""
+    """The table and protocol of a source.
+
+    The notes of the table say what was guessed in reading it, split_note how it would be split.
+    """
     inputs = inputs or Inputs()
     if source is None:
         return _ready_made(inputs)
@@ -69,7 +72,7 @@ def open_data(
     table = read(source, columns=named, items=inputs.items, users=inputs.users)
     protocol, note = _protocol(table, inputs)
     name = Path(source).name if isinstance(source, str | Path) else "your table"
-    return DataSet(name, _noted(table, note), protocol)
+    return DataSet(name, table, protocol, note)
 
 
 def _is_name(source: str) -> bool:
@@ -145,9 +148,3 @@ def _changed(protocol: Protocol, inputs: Inputs) -> Protocol:
     if inputs.split is not None:
         changes["split"] = inputs.split
     return protocol.but(**changes)
-
-
-def _noted(table: Table, note: str | None) -> Table:
-    if note is None:
-        return table
-    return Table(table.events, table.items, table.users, (*table.notes, note))

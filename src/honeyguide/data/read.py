@@ -131,7 +131,7 @@ def _events(
         )
     if "position" in take:
         done["position"] = checks.integers(
-            take["position"], chosen["position"], "--position", least=1
+            take["position"], chosen["position"], checks.naming("position"), least=1
         )
     if "propensity" in take:
         done["propensity"] = checks.propensities(take["propensity"], chosen["propensity"])
@@ -201,7 +201,7 @@ def _words(raw: pl.Series, column: str) -> pl.Series:
     if raw.dtype.is_nested() or raw.dtype in (pl.Object, pl.Binary):
         raise ValueInColumn(
             f'Column "{column}" is of type {raw.dtype}, not the words of a search.',
-            "Turn it into text, or name another column with --text.",
+            f"Turn it into text, or name another column with {checks.naming('text')}.",
         )
     return raw.cast(pl.String)
 

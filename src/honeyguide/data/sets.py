@@ -27,11 +27,15 @@ _GROUPLENS_TERMS = "research only; see the README in the publisher's archive"
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Events, items and users by name, and the protocol by which results on them are compared."""
+    """Events, items and users by name, and the protocol by which results on them are compared.
+
+    split_note: how the split was guessed, for whoever splits; None where nothing was guessed.
+    """
 
     name: str
     table: Table
     protocol: Protocol
+    split_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,10 +62,7 @@ def prepare(table: Table, protocol: Protocol) -> Table:
                 "A minimum rating was asked for, but the table has no ratings.",
                 "Name the column of ratings with --rating, or leave --min-rating out.",
             )
-        low = pl.col("value") < protocol.min_rating
-        if "kind" in events.columns:
-            low &= pl.col("kind") == "rating"
-        kept = events.filter(~low.fill_null(False))
+        kept = rated_enough(events, protocol.min_rating)
         notes.append(f"{len(events) - len(kept)} ratings below {protocol.min_rating:g} left out")
         events = kept
     if protocol.k_core > 1 and len(events):
@@ -80,6 +77,16 @@ def prepare(table: Table, protocol: Protocol) -> Table:
             "Lower --min-rating or --k-core.",
         )
     return replace(table, events=events, notes=tuple(notes))
+
+
+def rated_enough(events: pl.DataFrame, least: float | None) -> pl.DataFrame:
+    """The events without ratings below `least`; all of them where that is None."""
+    if least is None or "value" not in events.columns:
+        return events
+    low = pl.col("value") < least
+    if "kind" in events.columns:
+        low &= pl.col("kind") == "rating"
+    return events.filter(~low.fill_null(False))
 
 
 def split(log: Interactions, protocol: Protocol, *, allow_repeats: bool = False) -> Split:

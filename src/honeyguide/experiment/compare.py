@@ -131,7 +131,9 @@ def open_split(data: Any, inputs: Inputs) -> tuple[DataSet, Split]:
     Raises LeakError, also for a column of items or users that names the answer.
     """
     opened = open_data(data, inputs)
-    table = prepare(opened.table, opened.protocol)
+    guess = () if opened.split_note is None else (opened.split_note,)
+    table = replace(opened.table, notes=(*opened.table.notes, *guess))
+    table = prepare(table, opened.protocol)
     parts = split(Interactions.of(table), opened.protocol, allow_repeats=inputs.allow_repeats)
     truth = parts.test.truth
     refuse_target_in_features(

@@ -150,6 +150,11 @@ def verdict(comparison: "Comparison") -> str:
         mean = np.mean([r.evaluation[name] for r in told if r.evaluation])
         return f"{told[0].model} has {name} {mean:.4f}; nothing to compare it with."
     if not comparison.differences:
+        if all(r.evaluation and name in r.evaluation.per_user for r in told):
+            return (
+                f"Only one user was asked, so {name} has no interval and no model can be called "
+                "better."
+            )
         return f"{name} has no value per user, so no model can be called better."
     best = comparison.differences[0].best
     tied = [d.other for d in comparison.differences if not d.clear]

@@ -73,6 +73,8 @@ class Exhaustive:
 class Fallback:
     """Asks `first`; where the history is empty or all scores are equal, asks `second` and says so.
 
+    Where `second` has nothing either, as when a filter leaves no item, nothing fell back.
+
     items: how many items there are, to tell equal scores in a list from equal scores everywhere.
     """
 
@@ -110,6 +112,9 @@ class Fallback:
         if not bool(weak.any()):
             return answer
         other = ask(self.second, k)
+        weak &= other.items[:, 0] != PAD
+        if not bool(weak.any()):
+            return answer
         return Ranking(
             torch.where(weak[:, None], other.items, answer.items),
             torch.where(weak[:, None], other.scores, answer.scores),

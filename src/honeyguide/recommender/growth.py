@@ -16,6 +16,8 @@ from honeyguide.data.features import Features
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.read import read
 from honeyguide.data.source import open_source
+from honeyguide.data.split import rated_enough
+from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD, Vocab
 from honeyguide.errors import ColumnError, InputError
 from honeyguide.recommender.state import HISTORY, State
@@ -25,9 +27,10 @@ def with_events(state: State, events: Any) -> State:
     """The same recommender after these events, in any form that `fit` takes.
 
     Those earlier in time than a user's last one are inserted at their place; without times they
-    come after all that is known. Raises InputError where the histories have times and these none.
+    come after all that is known. Ratings below the minimum that `fit` was given are left out.
+    Raises InputError where the histories have times and these none.
     """
-    table = read(events, few=True)
+    table = counted(state, events)
     users = grown(state.users.vocab, table.events["user_id"])
     items = grown(state.items.vocab, table.events["item_id"].drop_nulls())
     fresh = Interactions.of(table, users=users, items=items).seen()
@@ -43,6 +46,13 @@ def with_events(state: State, events: Any) -> State:
         users=_longer(state.users, users, "user_id"),
         items=_longer(state.items, items, "item_id"),
     )
+
+
+def counted(state: State, events: Any) -> Table:
+    """A table of few events, without those ratings that `fit` would have left out too."""
+    table = read(events, few=True)
+    least = state.resolved["protocol"]["min_rating"]
+    return replace(table, events=rated_enough(table.events, least))
 
 
 def with_items(state: State, frame: Any) -> tuple[State, pl.Series]:

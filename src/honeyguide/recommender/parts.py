@@ -8,15 +8,15 @@ from tempfile import mkdtemp
 
 import polars as pl
 
-from honeyguide.errors import CallError
+from honeyguide.errors import CallError, HoneyguideError
 from honeyguide.files import replace_file, sync_folder
 
 
 def write_parts(frames: Iterator[pl.DataFrame], folder: Path) -> None:
     """Write each frame as part-00000.parquet and so on; the folder appears at the end.
 
-    One frame is held at a time. Raises CallError where the folder stands or cannot be written; then
-    nothing is left behind.
+    One frame is held at a time. Raises CallError where the folder stands, HoneyguideError where the
+    disk refuses; then nothing is left behind.
     """
     if folder.exists():
         raise CallError(f"{folder} exists.", "Name a folder that does not.")
@@ -35,7 +35,7 @@ def write_parts(frames: Iterator[pl.DataFrame], folder: Path) -> None:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        raise CallError(
-            f"{folder} cannot be written: {error.strerror}.",
+        raise HoneyguideError(
+            f"{folder} cannot be written: {error.strerror or error}.",
             "Make room, or name a folder that you may write to.",
         ) from error

@@ -31,7 +31,7 @@ from honeyguide.models.spec import AnsweredBy, LearnedSpec, Schema, Spec
 from honeyguide.models.table import spec_named
 from honeyguide.rank.rankers import Exhaustive, Fallback
 from honeyguide.recommender import near
-from honeyguide.recommender.growth import grown, under, with_events, with_items
+from honeyguide.recommender.growth import counted, grown, under, with_events, with_items
 from honeyguide.recommender.names import (
     Filter,
     allowed,
@@ -65,8 +65,9 @@ class Answer:
     """Lists by name, and how each came about.
 
     frame: user_id, item_id, score, rank. ranking: the same in numbers. fallback: which questions
-    got what is popular, because their history says nothing. answered_by: what each other answer
-    rests on. skipped: how many events of each history are of items that the model does not know.
+    got what is popular, because their history says nothing (never an empty list). answered_by: what
+    each other answer rests on. skipped: how many events of each history are of items that the model
+    does not know.
     """
 
     frame: pl.DataFrame
@@ -283,7 +284,8 @@ class Recommender:
     def recommend_all(self, path: str | Path, k: int = 10) -> None:
         """The lists of all users as Parquet files in a new folder, a block of users at a time.
 
-        The folder appears when all is written. Raises CallError where it cannot be.
+        The folder appears when all is written. Raises CallError where it stands already,
+        HoneyguideError where the disk refuses.
         """
         self._check_k(k, self.state.scorable - 1, "items")
         write_parts((self.answer(block, k).frame for block in self._everyone()), Path(path))
@@ -295,11 +297,11 @@ class Recommender:
     ) -> Evaluation:
         """Measure against what users did after training: events in any form that `fit` takes.
 
-        Whoever has no history or nothing new in `log` is left out. Raises InputError where that
-        is everybody.
+        Whoever has no history or nothing new in `log` is left out, and so are ratings below the
+        minimum that `fit` was given. Raises InputError where nobody is left.
         """
         state = self.state
-        table = read(log, few=True)
+        table = counted(state, log)
         users = grown(state.users.vocab, table.events["user_id"])
         items = grown(state.items.vocab, table.events["item_id"].drop_nulls())
         before = under(state.histories, users, items)

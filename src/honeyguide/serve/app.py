@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from pydantic import ValidationError
 
 from honeyguide import __version__
-from honeyguide.errors import HoneyguideError
+from honeyguide.errors import CallError, InputError
 from honeyguide.recommender import Recommender
 from honeyguide.serve.answers import reply
 from honeyguide.serve.problems import HANDLERS, KINDS, MEDIA_TYPE, Problem, invalid, unforeseen
@@ -53,7 +53,7 @@ def create_app(rec: Recommender, version: str) -> FastAPI:
             raise invalid(error) from None
         try:
             return await to_thread.run_sync(answer, rec, question, version, limiter=threads)
-        except (Problem, HoneyguideError):
+        except Problem:
             raise
         except Exception as error:
             raise unforeseen(error) from None
@@ -74,15 +74,15 @@ def answer(rec: Recommender, question: Question, version: str) -> Reply:
         told = rec.answer(
             asked, question.k, candidates=question.candidates, exclude_seen=question.exclude_seen
         )
-    except HoneyguideError as error:
+    except (CallError, InputError) as error:  # any other is no fault of the question
         raise Problem("invalid-request", error.wrong) from None
     return reply(rec, told, version, question.candidates)
 
 
 def warm_up(rec: Recommender) -> None:
     """One answer to nobody and one to a history, so that no caller waits for what starts once."""
-    names = rec.state.items.vocab.names
-    rec.answer([[], [names[0]]], min(10, len(names)))
+    first = rec.state.items.vocab.names[0]
+    rec.answer([[], [first]], min(10, rec.state.scorable - 1))
 
 
 async def _body(request: Request) -> bytes:

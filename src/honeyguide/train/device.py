@@ -26,7 +26,10 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise CallError("This machine has no CUDA device.", "Use --device cpu or auto.")
+        raise CallError(
+            "This machine has no CUDA device.",
+            'Say Training(device="cpu") or Training(device="auto").',
+        )
     count = torch.cuda.device_count()
     if device.index is not None and device.index >= count:
         raise CallError(

@@ -31,7 +31,6 @@ class Moment:
 
 
 @runtime_checkable
-@runtime_checkable
 class Reporter(Protocol):
     """Told where the run stands; a test or a notebook may bring its own."""
 
@@ -92,4 +91,4 @@ class Bar(AbstractContextManager["Bar"]):
 def _text(at: Moment) -> str:
     metric = "" if at.value is None else f" {at.metric} {at.value:.4f}"
     speed = f"{at.targets_per_second:,.0f} targets/s"
-    return f"epoch {at.epoch} of {at.epochs} loss {at.loss:.4f}{metric} {speed}"
+    return f"epoch {at.epoch + 1} of {at.epochs} loss {at.loss:.4f}{metric} {speed}"
