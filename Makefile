@@ -45,7 +45,6 @@ test: install
 	$(RUN)ruff check
 	$(RUN)ruff format --check
 	$(RUN)mypy src $(wildcard benchmarks/*.py)
-	$(RUN)mypy --allow-untyped-defs --allow-incomplete-defs --allow-untyped-calls --allow-any-generics tests
 	$(RUN)lint-imports
 	$(PYTEST) -n $(WORKERS) $(ARGS)
 
