@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from implicit.cpu.als import AlternatingLeastSquares  # type: ignore[import-untyped]
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from _common import record, seconds
 from honeyguide.data.opening import Inputs

@@ -13,7 +13,7 @@ if [[ ! -d $data ]]; then
     exit 2
 fi
 data="$(cd "$data" && pwd)"
-closing=25
+closing=3 # the tables of real data sets do not belong into a log that is published
 failed=0
 
 work="$(mktemp -d)"
