@@ -58,7 +58,8 @@ def movielens() -> str:
         f"ranked, seen items left out, one seed, defaults "
         f"({told['machine']['cores']} cores, AMX: {'yes' if told['machine']['amx'] else 'no'}):\n\n"
         + table(head, rows)
-        + f"\n{told['verdict']}\n"
+        + f"\n{told['verdict']}\n\nThe seconds of this run were taken while tests ran on the same "
+        "two cores; they are upper bounds.\n"
     )
 
 
