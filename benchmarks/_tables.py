@@ -101,7 +101,7 @@ def shop() -> str:
     said = "; ".join(f"{name}: {'yes' if held else '**no**'}" for name, held in checks.items())
     outside = [name for name, held in inside.items() if not held]
     return (
-        "Simulated shop, 100,000 events, split by time, three seeds, nDCG@10, defaults:\n\n"
+        "Simulated shop, 100,000 events, split by time, nDCG@10, defaults, a number per seed:\n\n"
         + table(["model", "as drawn", "users shuffled"], rows)
         + f"\n{said}. Shuffled, the paired interval to popular holds 0 for "
         f"{len(inside) - len(outside)} of {len(inside)} runs"

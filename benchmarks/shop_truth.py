@@ -4,6 +4,7 @@ Mean nDCG@10 must be popular < each learned model < oracle. On a log whose users
 nothing is left to learn, and every model must fall to popular within its interval.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,9 @@ def trained(spec: Spec, parts: Split, seed: int) -> Evaluation:
 
 
 def main() -> None:
-    """Three shops, in order and shuffled."""
+    """Shops, in order and shuffled: three, or as many as the first argument says."""
     rows: list[dict[str, Any]] = []
-    for seed in range(3):
+    for seed in range(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
         shop = simulate(100_000, seed=seed)
         for shuffled in (False, True):
             parts = parts_of(shuffle_users(shop.table, seed) if shuffled else shop.table)

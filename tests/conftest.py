@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import signal
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ if UNDER_XDIST:
 import numba
 import torch
 from jaxtyping import install_import_hook
+
+# A shell starts its background jobs with Ctrl-C ignored, and children inherit that; the tests that
+# interrupt a child need it to be heard.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no failure, and a failure must be seen again by whoever runs the tests next.
 settings.register_profile("house", deadline=None, derandomize=True)
