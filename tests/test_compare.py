@@ -99,7 +99,7 @@ def test_a_model_that_fails_is_skipped_with_the_reason(monkeypatch):
 
     for error, said in (
         (TrainingError("it broke.", "mend it"), "it broke."),
-        (MemoryError(), "MemoryError"),
+        (MemoryError(), "Not enough memory for ease with 63 items."),
         (RuntimeError("not positive\nat all"), "RuntimeError: not positive"),
     ):
         monkeypatch.setattr(EASEModel, "solve", broken(error))
