@@ -71,9 +71,9 @@ class ItemKNNModel(Dense, Solved):
             likeness[start:stop] = top.values.numpy()
 
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
-        pairs = query.pairs(self.spec.rule)
         if self.neighbour.device.type != "cpu":
             return never_pad(self._by_torch(query))
+        pairs = query.pairs(self.spec.rule)
         scores = torch.zeros(len(query), self.schema.items)
         out, neighbour, likeness = scores.numpy(), self.neighbour.numpy(), self.likeness.numpy()
         offsets, items = pairs.offsets.numpy(), pairs.items.numpy()
