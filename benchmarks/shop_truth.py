@@ -20,7 +20,8 @@ from honeyguide.data.shop import Shop, shuffle_users, simulate
 from honeyguide.data.split import Split, split
 from honeyguide.data.table import Table
 from honeyguide.data.training import TrainingData
-from honeyguide.evaluate.evaluator import Evaluation, evaluate, summary
+from honeyguide.evaluate.evaluator import Evaluation, evaluate
+from honeyguide.evaluate.statistics import summary
 from honeyguide.models.popular import Popular
 from honeyguide.models.spec import Dense, Schema, Spec, never_pad
 from honeyguide.models.table import MODELS

@@ -18,7 +18,8 @@ from honeyguide.data.shop import simulate
 from honeyguide.data.split import Holdout, Split, split
 from honeyguide.data.table import Table
 from honeyguide.errors import CallError, InputError, UnknownName
-from honeyguide.evaluate.evaluator import evaluate, padded_items, summary
+from honeyguide.evaluate.evaluator import evaluate, padded_items
+from honeyguide.evaluate.statistics import summary
 from honeyguide.models.ease import EASE
 from honeyguide.models.popular import Popular
 from honeyguide.rank.rankers import Exhaustive, Fallback

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from honeyguide.data.opening import Inputs
 from honeyguide.data.sets import SETS, Kept, load, located
-from honeyguide.evaluate.evaluator import Summary, summary
+from honeyguide.evaluate.statistics import Summary, summary
 from honeyguide.experiment import Comparison
 from honeyguide.experiment.compare import Result
 from honeyguide.models.spec import Spec

@@ -15,25 +15,17 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from honeyguide.data.interactions import Interactions, take_rows
-from honeyguide.data.query import Query, query
+from honeyguide.data.query import query
 from honeyguide.data.rule import Rule
 from honeyguide.data.split import Holdout
 from honeyguide.errors import CallError, InputError
-from honeyguide.evaluate.metrics import COVERAGE, PER_USER, Metric, metric
+from honeyguide.evaluate.metrics import COVERAGE, PER_USER, metric
+from honeyguide.evaluate.statistics import Summary, summary
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.types import Ranker
 
 MEMORY = 512 << 20
 DEFAULT_METRICS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "coverage@10")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A mean with its 95 % interval (normal, from the spread over users); None = has no spread."""
-
-    mean: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,15 +47,6 @@ class Evaluation:
     def __getitem__(self, name: str) -> float:
         """The mean of a metric."""
         return self.summaries()[name].mean
-
-
-def summary(values: Float64[np.ndarray, " B"]) -> Summary:
-    """Mean and normal 95 % interval."""
-    mean = float(values.mean())
-    if len(values) < 2:
-        return Summary(mean, None, None)
-    half = 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5
-    return Summary(mean, mean - half, mean + half)
 
 
 def evaluate(
@@ -182,6 +165,3 @@ def _blocks(
         many = max(1, int(np.searchsorted(cost, memory, side="right")))
         yield order[start : start + many]
         start += many
-
-
-__all__ = ["DEFAULT_METRICS", "Evaluation", "Metric", "Query", "Summary", "evaluate", "summary"]

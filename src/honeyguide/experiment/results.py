@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from honeyguide.evaluate.evaluator import Evaluation, summary
+from honeyguide.evaluate.evaluator import Evaluation
+from honeyguide.evaluate.statistics import summary
 
 if TYPE_CHECKING:
     from honeyguide.experiment.compare import Comparison

@@ -6,7 +6,7 @@ random state is left as it was.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter
@@ -37,6 +37,8 @@ from honeyguide.train.interruption import interruptions
 from honeyguide.train.journal import Journal
 from honeyguide.train.progress import Moment, Quiet, Reporter
 from honeyguide.train.solving import means_too_little_memory, solve
+
+OnEpoch = Callable[[dict[str, Any]], bool]
 
 JOURNAL = "journal.jsonl"
 VALIDATION_USERS = 10_000  # drawn once per run; the standard error of nDCG is then below .004
@@ -89,13 +91,15 @@ def fit(
     folder: Path | None = None,
     resume: bool = False,
     reporter: Reporter | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Fitted:
     """Train a model; afterwards it is on the CPU and ready to answer.
 
     valid: early stopping looks here and the best epoch is kept; without it all epochs of the spec
     are trained. folder: where journal and checkpoint go, for one run at a time; without `resume`
     those of an earlier run are replaced. resume: go on from the checkpoint of the folder, or start
-    where there is none. Raises TrainingError on a loss or weight that is not a number, a full disk,
+    where there is none. on_epoch: told of each epoch's line of the journal as it ends; True ends
+    the training there. Raises TrainingError on a loss or weight that is not a number, a full disk,
     too little memory, a checkpoint of another run; CallError on settings that cannot be. Ctrl-C
     leaves a checkpoint and raises KeyboardInterrupt.
     """
@@ -119,7 +123,7 @@ def fit(
             model.eval()
             return Fitted(1, None, None, perf_counter() - started, None, [])
         assert isinstance(model, Learned)
-        run = _Run(model, data, valid, training, device, folder, reporter or Quiet())
+        run = _Run(model, data, valid, training, device, folder, reporter or Quiet(), on_epoch)
         run.open(resume)
         return run.go()
 
@@ -136,12 +140,13 @@ class _Run:
         device: torch.device,
         folder: Path | None,
         reporter: Reporter,
+        on_epoch: OnEpoch | None,
     ) -> None:
         spec = model.spec
         assert isinstance(spec, LearnedSpec)
         self.model, self.data, self.spec, self.training = model, data, spec, training
         self.valid = None if valid is None else _sampled(valid, training.seed)
-        self.folder, self.reporter = folder, reporter
+        self.folder, self.reporter, self.on_epoch = folder, reporter, on_epoch
         self.examples: Examples = examples(data.interactions, spec.asked())
         if self.examples.targets == 0:
             raise InputError(
@@ -314,7 +319,8 @@ class _Run:
         state.epoch, state.step = state.epoch + 1, 0
         state.loss_sum, state.epoch_seconds = 0.0, 0.0
         enough = state.best_epoch is not None and waited >= self.spec.patience
-        state.finished = state.epoch >= self.spec.epochs or enough
+        stopped = self.on_epoch is not None and self.on_epoch(line)
+        state.finished = state.epoch >= self.spec.epochs or enough or stopped
         self._tick()
 
     def _validate(self, valid: Holdout) -> float:
