@@ -14,7 +14,7 @@ from _common import record, seconds
 from honeyguide.data.opening import Inputs
 from honeyguide.data.training import TrainingData
 from honeyguide.evaluate.evaluator import evaluate
-from honeyguide.experiment.compare import open_split
+from honeyguide.experiment.splitting import open_split
 from honeyguide.models.mf import MF
 from honeyguide.models.spec import Schema
 from honeyguide.rank.rankers import Exhaustive

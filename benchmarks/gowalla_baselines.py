@@ -12,7 +12,7 @@ from honeyguide.data.opening import Inputs
 from honeyguide.data.split import Holdout, inner_split
 from honeyguide.data.training import TrainingData
 from honeyguide.evaluate.evaluator import Evaluation, evaluate
-from honeyguide.experiment.compare import open_split
+from honeyguide.experiment.splitting import open_split
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.popular import Popular
 from honeyguide.models.spec import Schema, Spec

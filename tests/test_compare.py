@@ -15,7 +15,9 @@ from honeyguide.data.shop import simulate
 from honeyguide.data.table import Table
 from honeyguide.errors import CallError, InputError, LeakError, TrainingError, UnknownName
 from honeyguide.experiment import Run, compare
-from honeyguide.experiment.compare import open_split, per_user_frame, train_on
+from honeyguide.experiment.compare import per_user_frame
+from honeyguide.experiment.measuring import train_on
+from honeyguide.experiment.splitting import open_split
 from honeyguide.models.ease import EASEModel
 from honeyguide.models.mf import MF
 from honeyguide.models.table import MODELS, spec_named

@@ -10,7 +10,7 @@ from honeyguide.data.shop import simulate
 from honeyguide.data.split import split
 from honeyguide.data.training import TrainingData
 from honeyguide.evaluate.evaluator import evaluate
-from honeyguide.experiment.compare import open_split
+from honeyguide.experiment.splitting import open_split
 from honeyguide.models.ease import EASE
 from honeyguide.models.popular import Popular
 from honeyguide.models.spec import Schema

@@ -12,7 +12,7 @@ def data(given: Given, json: JsonOut = None) -> None:
     from honeyguide.cli import show
     from honeyguide.cli.runs import run_of
     from honeyguide.data.summary import summarise
-    from honeyguide.experiment.compare import open_split
+    from honeyguide.experiment.splitting import open_split
     from honeyguide.experiment.writing import refuse_unwritable, write_json
 
     refuse_unwritable(json)

@@ -18,7 +18,7 @@ from honeyguide.data.opening import Inputs
 from honeyguide.data.sets import SETS, Kept, load, located
 from honeyguide.evaluate.statistics import Summary, summary
 from honeyguide.experiment import Comparison
-from honeyguide.experiment.compare import Result
+from honeyguide.experiment.measuring import Result
 from honeyguide.models.spec import Spec
 from honeyguide.recommender import Recommender
 from honeyguide.recommender import load as load_bundle
