@@ -26,7 +26,8 @@ from honeyguide.rank.rankers import Exhaustive, Fallback
 from matrices import fitted
 from oracles import metrics as oracle
 
-METRICS = tuple(f"{name}@{k}" for name in (*oracle.PER_USER, "coverage") for k in (3, 10))
+NAMES = (*oracle.PER_USER, *oracle.OF_LISTS, *oracle.OVERALL)
+METRICS = tuple(f"{name}@{k}" for name in NAMES for k in (3, 10))
 MIB = 1 << 20
 
 
@@ -74,8 +75,17 @@ def test_equals_a_plain_loop_over_users(parts, ease, exclude_seen):
             assert (np.abs(values - wanted) > 1e-9).mean() < 0.02
             assert values.mean() == pytest.approx(np.mean(wanted), abs=1e-3)
             assert got[f"{name}@{k}"] == values.mean()
+    takers: dict[int, set[int]] = {}
+    for user in np.flatnonzero(history.lengths).tolist():
+        for item in by_item(history, user):
+            takers.setdefault(item, set()).add(user)
+    many = int((history.lengths > 0).sum())
     for k in (3, 10):
-        assert got[f"coverage@{k}"] == pytest.approx(oracle.coverage(lists, catalogue, k), abs=0.01)
+        for name, whole in oracle.OVERALL.items():
+            assert got[f"{name}@{k}"] == pytest.approx(whole(lists, catalogue, k), abs=0.01)
+        for name, listed in oracle.OF_LISTS.items():
+            wanted = [listed(ranked, takers, many, k) for ranked in lists]
+            assert (np.abs(got.per_user[f"{name}@{k}"] - wanted) > 1e-9).mean() < 0.02
     assert got["ndcg@10"] > 0.03, "nothing was learned, so nothing is tested"
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from honeyguide.errors import CallError, UnknownName
-from honeyguide.evaluate.metrics import COVERAGE, PER_USER, Metric, metric
+from honeyguide.evaluate.beyond import OF_LISTS, OVERALL
+from honeyguide.evaluate.metrics import PER_USER, Metric, metric
 from oracles import metrics as oracle
 
 ITEMS = 30
@@ -24,7 +25,7 @@ def case(draw: np.random.Generator) -> tuple[list[int], set[int]]:
 def cases() -> list[tuple[list[int], set[int]]]:
     draw = np.random.default_rng(0)
     fixed = [([], {1}), ([2], {1}), ([1], {1}), (list(range(12)), set(range(15)))]
-    return fixed + [case(draw) for _ in range(400)]
+    return fixed + [case(draw) for _ in range(1_000)]
 
 
 def hits_of(cases: list[tuple[list[int], set[int]]], width: int) -> np.ndarray:
@@ -47,8 +48,30 @@ def test_equals_the_oracle(cases, name, k, width):
     np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("k", [1, 5, 12, 20])
+def test_lists_without_their_truth_equal_the_oracle(cases, k):
+    draw = np.random.default_rng(1)
+    users, catalogue = 9, set(range(1, ITEMS + 1))
+    takers = {i: set(draw.choice(users, draw.integers(0, 6), replace=False)) for i in catalogue}
+    lists = [[item + 1 for item in ranked if item < ITEMS] for ranked, _ in cases]
+    items = np.zeros((len(lists), 20), dtype=np.int64)
+    for row, ranked in enumerate(lists):
+        items[row, : len(ranked)] = ranked
+    share = np.array([1.0, *(max(len(takers[i]), 1) / users for i in sorted(catalogue))])
+    for name, plain in oracle.OF_LISTS.items():
+        wanted = [plain(ranked, takers, users, k) for ranked in lists]
+        got = OF_LISTS[name](items[:, :k], share)
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-9)
+    exposure = np.bincount(items[:, :k].ravel(), minlength=ITEMS + 1)[1:]
+    for some, counts in ((lists, exposure), ([[]], np.zeros(ITEMS, np.int64))):
+        for name, whole in oracle.OVERALL.items():
+            assert OVERALL[name](counts) == pytest.approx(whole(some, catalogue, k), abs=1e-9)
+
+
 def test_every_metric_has_an_oracle():
     assert set(oracle.PER_USER) == set(PER_USER)
+    assert set(oracle.OF_LISTS) == set(OF_LISTS)
+    assert set(oracle.OVERALL) == set(OVERALL)
     source = Path(oracle.__file__).read_text()
     assert "honeyguide" not in source
     assert "numpy" not in source
@@ -76,7 +99,7 @@ def test_names():
     assert str(metric("coverage@3")) == "coverage@3"
     with pytest.raises(UnknownName, match="ndcg@k") as caught:
         metric("ndgc@10")
-    assert all(f"{name}@k" in caught.value.do for name in (*PER_USER, COVERAGE))
+    assert all(f"{name}@k" in caught.value.do for name in (*PER_USER, *OF_LISTS, *OVERALL))
 
 
 @pytest.mark.parametrize("text", ["ndcg", "ndcg@", "ndcg@0", "ndcg@-1", "ndcg@ten", "ndcg@1.5"])

@@ -220,7 +220,10 @@ def test_preference_knows_time_and_release(shop: Shop) -> None:
     old = np.isfinite(start).all(0)
     alike = [np.corrcoef(a[old], b[old])[0, 1] for a, b in zip(start, end, strict=True)]
     assert 0.4 < np.mean(alike) < 0.97
-    assert (shop.preference(["u00004", "u00002"]) == end[[4, 2]]).all()
+    # a matrix product of other sizes may run on another kernel and differ in the last digits
+    two = shop.preference(["u00004", "u00002"])
+    np.testing.assert_allclose(two, end[[4, 2]], rtol=1e-5, atol=1e-5)
+    assert np.abs(two - end[[2, 4]]).max() > 0.1
 
 
 def test_demographics_tell_something(shop: Shop) -> None:

@@ -18,8 +18,10 @@ from honeyguide.data.interactions import Interactions, take_rows
 from honeyguide.data.query import query
 from honeyguide.data.rule import Rule
 from honeyguide.data.split import Holdout
+from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError, InputError
-from honeyguide.evaluate.metrics import COVERAGE, PER_USER, metric
+from honeyguide.evaluate.beyond import OF_LISTS, OVERALL, shares
+from honeyguide.evaluate.metrics import PER_USER, metric
 from honeyguide.evaluate.statistics import Summary, summary
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.types import Ranker
@@ -80,7 +82,10 @@ def evaluate(
     seen = holdout.history.seen() if exclude_seen else None
     truth = _Truth(holdout.truth)
     hits = np.zeros((len(holdout.users), depth), dtype=bool)
-    listed = {m.k: np.zeros(holdout.history.n_items, bool) for m in wanted if m.name == COVERAGE}
+    of_lists = {m: np.zeros(len(holdout.users)) for m in wanted if m.name in OF_LISTS}
+    share = shares(holdout.history) if of_lists else np.zeros(0)
+    catalogue = holdout.history.n_items
+    exposure = {m.k: np.zeros(catalogue, np.int64) for m in wanted if m.name in OVERALL}
     rests_on: Counter[str] = Counter()
     for block in _blocks(history, seen, holdout.users, past, depth, memory):
         users = holdout.users[block]
@@ -92,19 +97,19 @@ def evaluate(
             exclude = None if exclude is None else exclude.to(device)
         items = ranker.rank(asked, depth, exclude=exclude).items.cpu().numpy()
         hits[block] = truth.hits(users, items)
-        for k, once in listed.items():
-            once[items[:, :k].ravel()] = True
+        for m, values in of_lists.items():
+            values[block] = OF_LISTS[m.name](items[:, : m.k], share)
+        for k, counts in exposure.items():
+            counts += np.bincount(items[:, :k].ravel(), minlength=catalogue)
         if isinstance(ranker, Exhaustive):
             rests_on.update(ranker.answered_by(asked))
     sizes = truth.lengths[holdout.users]
-    catalogue = max(holdout.history.n_items - 1, 1)
+    of_hits = {str(m): PER_USER[m.name](hits, sizes, m.k) for m in wanted if m.name in PER_USER}
     return Evaluation(
         users=holdout.users,
-        per_user={str(m): PER_USER[m.name](hits, sizes, m.k) for m in wanted if m.name in PER_USER},
+        per_user=of_hits | {str(m): values for m, values in of_lists.items()},
         overall={
-            str(m): float(listed[m.k][1:].sum()) / catalogue
-            for m in wanted
-            if m.k in listed and m.name == COVERAGE
+            str(m): OVERALL[m.name](exposure[m.k][PAD + 1 :]) for m in wanted if m.name in OVERALL
         },
         answered_by=dict(rests_on),
         seconds=perf_counter() - started,

@@ -8,7 +8,7 @@ T = what the user truly took, k = the cut-off, rank counts from 1. Per user, the
     ndcg@k       sum 1 / log2(rank + 1) over hits, over the same for min(k, |T|) hits in front
     map@k        mean precision at the hits, over min(k, |T|)
     mrr@k        1 / rank of the first hit, 0 without one
-Over all lists: coverage@k, the share of the training catalogue that stands in any list.
+Metrics of lists without their truth (coverage@k, novelty@k and so on) stand in beyond.py.
 Letters: B users, K list length.
 """
 
@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from honeyguide.errors import CallError, UnknownName
+from honeyguide.evaluate.beyond import OF_LISTS, OVERALL
 
 Hits = Bool[np.ndarray, "B K"]
 Sizes = Int64[np.ndarray, " B"]
@@ -75,7 +76,6 @@ PER_USER: dict[str, Callable[[Hits, Sizes, int], PerUser]] = {
     "map": average_precision,
     "mrr": reciprocal_rank,
 }
-COVERAGE = "coverage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,9 @@ class Metric:
 def metric(text: str) -> Metric:
     """ "ndcg@10" as a Metric. Raises UnknownName, CallError."""
     name, _, cut = text.partition("@")
-    if name not in PER_USER and name != COVERAGE:
-        raise UnknownName("metric", text, [f"{known}@k" for known in (*PER_USER, COVERAGE)])
+    known = (*PER_USER, *OF_LISTS, *OVERALL)
+    if name not in known:
+        raise UnknownName("metric", text, [f"{one}@k" for one in known])
     if not cut.isdigit() or int(cut) < 1:
         raise CallError(f"{text!r} has no cut-off.", f"Write {name}@10, say.")
     return Metric(name, int(cut))

@@ -13,9 +13,10 @@ from honeyguide.data.vocab import Vocab
 from honeyguide.errors import CallError
 from honeyguide.evaluate.evaluator import Evaluation
 from honeyguide.evaluate.metrics import metric
+from honeyguide.evaluate.statistics import Difference
 from honeyguide.experiment.machine import machine
 from honeyguide.experiment.measuring import Result, measure
-from honeyguide.experiment.results import Difference, chosen, differences, document, verdict
+from honeyguide.experiment.results import chosen, differences, document, verdict
 from honeyguide.experiment.run import Run
 from honeyguide.experiment.splitting import open_split
 from honeyguide.models.spec import Spec

@@ -1,57 +1,40 @@
 """What a comparison says: differences with intervals, a document, a verdict in words."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from honeyguide.evaluate.evaluator import Evaluation
-from honeyguide.evaluate.statistics import summary
+from honeyguide.evaluate.statistics import Difference, every_pair, trainings
 
 if TYPE_CHECKING:
     from honeyguide.experiment.compare import Comparison
 
-FORMAT = 1
+FORMAT = 2
 FILES = ("items", "users", "train", "valid", "test")  # fields of Inputs that name files
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The best model against another, on the same users: mean difference of a metric, 95 %."""
-
-    metric: str
-    best: str
-    other: str
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low > 0
-
-
 def differences(found: Mapping[tuple[str, int], Evaluation], name: str) -> list[Difference]:
-    """The model with the best mean against each other one, paired by user, seeds averaged."""
+    """All pairs of models, paired by user, seeds averaged; those of the best model come first."""
     by_model: dict[str, list[np.ndarray]] = {}
     for (model, _), evaluation in found.items():
         if name in evaluation.per_user:
             by_model.setdefault(model, []).append(evaluation.per_user[name])
     means = {model: np.mean(values, axis=0) for model, values in by_model.items()}
-    if len(means) < 2:
+    luck = {m: trainings([float(v.mean()) for v in values]) for m, values in by_model.items()}
+    pairs = every_pair(means, luck, name)
+    if not pairs:
         return []
     best = max(means, key=lambda model: float(means[model].mean()))
-    told = []
-    for other, values in means.items():
-        if other == best:
-            continue
-        paired = summary(means[best] - values)
-        if paired.low is not None and paired.high is not None:
-            told.append(Difference(name, best, other, paired.mean, paired.low, paired.high))
-    return told
+    return sorted(pairs, key=lambda pair: pair.best != best)
+
+
+def of_the_best(pairs: list[Difference]) -> list[Difference]:
+    """The best model against each other one."""
+    return [pair for pair in pairs if pair.best == pairs[0].best]
 
 
 def document(comparison: "Comparison", per_user: str | None) -> dict[str, Any]:
@@ -128,7 +111,7 @@ def chosen(comparison: "Comparison") -> str | None:
     told = [r for r in comparison.results if r.evaluation]
     if not comparison.differences:
         return told[0].model if told else None
-    tied = [d.other for d in comparison.differences if not d.clear]
+    tied = [d.other for d in of_the_best(comparison.differences) if not d.clear]
     seconds = _seconds(comparison)
     return min([comparison.differences[0].best, *tied], key=lambda model: seconds[model])
 
@@ -157,20 +140,23 @@ def verdict(comparison: "Comparison") -> str:
                 "better."
             )
         return f"{name} has no value per user, so no model can be called better."
-    best = comparison.differences[0].best
-    tied = [d.other for d in comparison.differences if not d.clear]
+    ahead = of_the_best(comparison.differences)
+    best = ahead[0].best
+    tied = [d.other for d in ahead if not d.clear]
     seconds = _seconds(comparison)
     if not tied:
-        second = min(comparison.differences, key=lambda d: d.mean)
+        second = min(ahead, key=lambda d: d.mean)
         return (
             f"Choose {best}: its {name} is {second.mean:.4f} above {second.other}'s, the next best "
-            f"(95 % interval {second.low:.4f} to {second.high:.4f}, paired over users)."
+            f"(95 % interval {second.low:.4f} to {second.high:.4f}, paired over users; corrected "
+            f"for all pairs, p {'<' if second.p_holm < 0.001 else '='} "
+            f"{max(second.p_holm, 0.001):.3f})."
         )
     quickest = comparison.chosen
     assert quickest is not None
     others = ", ".join(model for model in [best, *tied] if model != quickest)
     return (
         f"No clear winner: {best} leads in {name}, but {' and '.join(tied)} cannot be told apart "
-        f"from it (95 %, paired over users). Choose {quickest}, which trains in "
+        f"from it (paired over users, corrected for all pairs). Choose {quickest}, which trains in "
         f"{seconds[quickest]:.1f} s, unless you have a reason for {others}."
     )
