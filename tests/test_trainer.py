@@ -155,6 +155,22 @@ def test_it_stops_after_so_many_epochs_without_a_better_one(
     assert not torch.equal(weights["items.weight"], script.weights[best - 1]["items.weight"])
 
 
+def test_whoever_is_told_of_each_epoch_may_end_the_training(monkeypatch):
+    script = Scripted(monkeypatch, 0.3, 0.1, 0.2, 0.4)
+    model, heard = fresh(MF_SPEC), []
+    data, valid = shop()
+
+    def on_epoch(line: dict[str, Any]) -> bool:
+        heard.append((line["epoch"], line["valid"]["ndcg@10"]))
+        return len(heard) == 3
+
+    told = fit(model, data, valid=valid, training=PLAIN, on_epoch=on_epoch)
+    assert heard == [(0, 0.3), (1, 0.1), (2, 0.2)]
+    assert (told.epochs, told.best_epoch) == (3, 0)
+    kept = model.state_dict()["items.weight"]
+    assert torch.equal(kept, script.weights[0]["items.weight"])
+
+
 def test_a_finished_run_stays_finished(tmp_path, monkeypatch):
     Scripted(monkeypatch, 0.1, 0.3, 0.2)
     spec = MF_SPEC.but(patience=1)
