@@ -124,7 +124,7 @@ def statistics() -> str:
     ]
     return (
         f"{told['runs']:,} simulations of each case, nDCG@10 of one held-out item per user. How "
-        "often a 95 % interval holds the true mean (below .93 where hits are few):\n\n"
+        "often a 95 % interval (BCa) holds the true mean:\n\n"
         + table(["users", "share of hits", "covered"], covered)
         + "\nHow often a clear winner is named among equal models (5 % is the promise; its "
         "error over so many runs is .007):\n\n"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from _common import record
-from honeyguide.evaluate.statistics import ONE_TRAINING, every_pair, summary, trainings
+from honeyguide.evaluate.statistics import ONE_TRAINING, every_pair, summaries, trainings
 
 RUNS = 1_000
 COVERAGE = [(n, hits) for n in (100, 300, 1_000, 6_000) for hits in (0.03, 0.1, 0.3)]
@@ -27,9 +27,10 @@ def ndcg(draw: np.random.Generator, users: int, hits: float) -> np.ndarray:
 def coverage(users: int, hits: float) -> float:
     """Share of 95 % intervals that hold the true mean."""
     draw = np.random.default_rng(users)
-    told = [summary(ndcg(draw, users, hits)) for _ in range(RUNS)]
-    held = [t.low <= hits * TRUE_GAIN <= t.high for t in told if t.low is not None and t.high]
-    return sum(held) / RUNS  # an interval of all zeros has no width, and holds nothing
+    told = summaries({str(run): ndcg(draw, users, hits) for run in range(RUNS)})
+    true = hits * TRUE_GAIN
+    held = [t.low <= true <= t.high for t in told.values() if t.low is not None and t.high]
+    return sum(held) / RUNS
 
 
 def winners(users: int, models: int, seeds: int) -> float:
@@ -45,17 +46,10 @@ def winners(users: int, models: int, seeds: int) -> float:
                 hits = 0.2 + (draw.normal(0, SEED_LUCK) if seeds > 1 else 0.0)
                 trained.append(np.where(draw.random(users) < 0.5, base, ndcg(draw, users, hits)))
             means[model] = np.mean(trained, axis=0)
-            luck[model] = (
-                trainings([float(t.mean()) for t in trained]) if seeds > 1 else ONE_TRAINING
-            )
+            luck[model] = trainings(np.stack(trained)) if seeds > 1 else ONE_TRAINING
         pairs = every_pair(means, luck, "ndcg@10")
-        won += all(p.clear for p in pairs if p.best == pairs_best(means))
+        won += all(p.clear for p in pairs if p.a == pairs[0].a)
     return won / RUNS
-
-
-def pairs_best(means: dict[str, np.ndarray]) -> str:
-    """The model with the best mean."""
-    return max(means, key=lambda m: float(means[m].mean()))
 
 
 def main() -> None:

@@ -19,7 +19,6 @@ from honeyguide.data.split import Holdout, Split, split
 from honeyguide.data.table import Table
 from honeyguide.errors import CallError, InputError, UnknownName
 from honeyguide.evaluate.evaluator import evaluate, padded_items
-from honeyguide.evaluate.statistics import summary
 from honeyguide.models.ease import EASE
 from honeyguide.models.popular import Popular
 from honeyguide.rank.rankers import Exhaustive, Fallback
@@ -149,15 +148,6 @@ def test_any_ranker_is_measured(parts, ease):
     got = told(both, parts.test)
     assert got["ndcg@10"] == pytest.approx(told(ease, parts.test)["ndcg@10"], abs=0.02)
     assert got.answered_by == {}
-
-
-def test_a_mean_has_an_interval():
-    values = np.array([0.0, 1.0, 1.0, 0.0])
-    got = summary(values)
-    half = 1.96 * np.std(values, ddof=1) / 2
-    assert (got.mean, got.low, got.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
-    alone = summary(np.array([1.0]))
-    assert (alone.mean, alone.low, alone.high) == (1.0, None, None)
 
 
 def test_what_cannot_be_asked_is_refused(parts, ease):

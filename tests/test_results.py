@@ -51,7 +51,7 @@ def test_a_clear_winner():
     assert told.verdict.startswith("Choose ease: its ndcg@10 is 0.0")
     assert "above mf's, the next best" in told.verdict
     assert not told.failed
-    second = next(d for d in told.differences if d.other == "mf")
+    second = next(d for d in told.differences if d.b == "mf")
     assert second.clear
     assert second.low < second.mean < second.high
     pairs = evaluation(0.3).per_user[NAME] - evaluation(0.25, -1).per_user[NAME]
@@ -64,7 +64,7 @@ def test_a_tie_goes_to_the_quickest():
         result("ease", evaluation(0.3 - 1e-5), seconds=2.0),
         result("popular", evaluation(0.1), seconds=0.1),
     )
-    best = told.differences[0].best
+    best = told.differences[0].a
     assert told.chosen == "ease"
     assert told.verdict.startswith(f"No clear winner: {best} leads")
     assert "Choose ease, which trains in 2.0 s" in told.verdict
@@ -106,7 +106,7 @@ def test_seeds_are_averaged_by_user_before_they_are_compared():
         result("ease", evaluation(0.25)),
         result("ease", evaluation(0.25), seed=1),
     )
-    assert [(d.best, d.other) for d in told.differences] == [("mf", "ease")]
+    assert [(d.a, d.b) for d in told.differences] == [("mf", "ease")]
     assert told.differences[0].mean == pytest.approx(0.05)
     by_model = {row["model"]: row for row in told.document()["aggregate"]}
     assert by_model["mf"]["seeds"] == 2

@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from honeyguide.data.cuts import counted, cut
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.protocol import Protocol
 from honeyguide.data.rule import EVENTS_FOR, SEEN, SIGN
 from honeyguide.data.sets import load
-from honeyguide.data.split import Holdout, Split, holdout, inner_split, prepare, split
+from honeyguide.data.split import Holdout, Split, asked_events, holdout, inner_split, prepare, split
 from honeyguide.errors import CallError, InputError
 from logs import Event, drawn, log, names, random_events, table, views
 from tables import refused
 
-SPLITS = ("time", "leave-last-out", "random", "ready-made")
+SPLITS = ("time", "leave-last-out", "random", "new-users", "new-items", "k-fold", "ready-made")
+TIMELESS = ("random", "new-items", "k-fold")  # what is learned from may come later
 
 
 def triples(events: Interactions) -> list[tuple[Any, ...]]:
@@ -57,6 +59,7 @@ def check(whole: Interactions, parts: Split) -> None:
         with_history = {user for user, _ in names(held.history.counting(EVENTS_FOR))}
         assert set(asked(held)) == with_truth & with_history
         assert held.without_history == len(with_truth - with_history)
+        assert held.without_truth <= held.truth.n_users - len(with_truth)
         known = {item for _, item in names(train)}
         missing = [pair for pair in pairs if pair[1] not in known and pair[0] in with_history]
         assert held.unknown_items == len(missing)
@@ -82,6 +85,8 @@ def check_rows(whole: Interactions, parts: Split, part: Any) -> None:
     seen = set(names(whole.only(part < 2).seen()))
     assert set(names(parts.test.truth)) == speaking - seen
     assert parts.test.repeats == len(speaking & seen)
+    there = {user for user, _ in names(whole.only(part == 2))}
+    assert parts.test.without_truth == len(there - {user for user, _ in speaking - seen})
 
 
 @pytest.mark.parametrize("how", SPLITS)
@@ -98,7 +103,8 @@ def one_log(how: str, seed: int) -> bool:
     part = np.repeat(["train", "valid", "test"], np.diff([0, *cuts, size])).tolist()
     # a little after one another, so that no event stands there twice
     times = np.sort(rng.integers(0, 60, size)) + np.arange(size) / 200
-    whole = log(drawn(seed, size, items="qrstuvwxyz"), time=times.tolist(), part=part)
+    users = "abcdefgh" if how == "new-users" else "abcd"
+    whole = log(drawn(seed, size, users, "qrstuvwxyz"), time=times.tolist(), part=part)
     protocol = Protocol(split=how, split_seed=seed, test_fraction=0.3, valid_fraction=0.3)
     try:
         parts = split(whole, protocol)
@@ -114,7 +120,13 @@ def one_log(how: str, seed: int) -> bool:
         assert parts.test.now is not None
         cuts = np.array([parts.valid.now[0], parts.test.now[0]])
         check_rows(whole, parts, np.searchsorted(cuts, whole.time, side="right"))
-    if how != "random":  # all that is learned from is older than what is asked
+    if how == "new-users":
+        for events, held in holdouts(parts):
+            assert not set(events.user) & set(held.truth.user)
+    if how == "new-items":
+        for events, held in holdouts(parts):
+            assert not {item for _, item in names(events)} & {item for _, item in names(held.truth)}
+    if how not in TIMELESS:  # all that is learned from is older than what is asked
         for _, held in holdouts(parts):
             assert held.now is not None
             assert held.history.time is not None
@@ -228,6 +240,173 @@ def test_random_follows_its_seed_and_not_the_order_of_rows():
     )
     assert one == same
     assert one != other
+
+
+def test_new_users_are_not_learned_from_and_shown_four_fifths():
+    rows = [(user, item, "view") for user in "abcdefghij" for item in "klmnopqrst"]
+    protocol = Protocol(split="new-users", test_fraction=0.2, valid_fraction=0.1)
+    parts = split(log(rows), protocol)
+    assert parts.valid is not None
+    learned, valid, test = (
+        {user for user, _ in names(events)}
+        for events in (parts.train, parts.valid.truth, parts.test.truth)
+    )
+    assert (len(learned), len(valid), len(test)) == (7, 1, 2)
+    assert not learned & (valid | test)
+    assert not valid & test
+    assert parts.train.n_users == 10  # they keep their numbers
+    for held in (parts.valid, parts.test):
+        assert set(map(frozenset, asked(held).values())) == {frozenset("st")}
+    for user in test:
+        assert [item for who, item in names(parts.test.history) if who == user] == list("klmnopqr")
+    assert not {user for user, _ in names(parts.valid.history)} & test
+    assert {user for user, _ in names(parts.test.history)} == learned | valid | test
+
+
+def test_new_users_with_one_event_or_two():
+    rows = views("ax", "by", "bx", "cx", "cy", "cz", *(f"{u}{i}" for u in "defgh" for i in "xyz"))
+    found = {"a": set(), "b": {"x"}, "c": {"z"}}  # a has nothing to be asked with
+    met = set()
+    for seed in range(30):
+        protocol = Protocol(
+            split="new-users", split_seed=seed, test_fraction=0.4, valid_fraction=0.25
+        )
+        test = split(log(rows), protocol).test
+        drawn = found.keys() & {user for user, _ in names(test.truth)}
+        assert test.without_history == ("a" in drawn)
+        assert {user: asked(test).get(user, set()) for user in drawn} == {
+            u: found[u] for u in drawn
+        }
+        met |= drawn
+    assert met == found.keys()
+
+
+def test_what_does_not_count_goes_with_what_it_follows():
+    rows: list[Event] = [
+        *((user, item, "view") for user in "bcd" for item in "xyz"),
+        ("a", "q", "impression"),
+        ("a", "x", "view"),
+        ("a", "", "search"),
+        ("a", "y", "view"),
+        ("a", "x", "hide"),
+    ]
+    for seed in range(40):
+        protocol = Protocol(split="new-users", split_seed=seed, test_fraction=0.25)
+        parts = split(log(rows), protocol.but(valid_fraction=0.25))
+        if asked(parts.test).keys() == {"a"}:
+            assert asked(parts.test) == {"a": {"y"}}
+            shown = [item for user, item in names(parts.test.history) if user == "a"]
+            assert shown == ["x", None]  # q is in no training part, so it has no number
+            return
+    raise AssertionError("a was never drawn")
+
+
+def test_new_users_without_an_order_are_shown_pairs_at_random():
+    rows = [
+        (user, item, kind)
+        for user in "abcdefghij"
+        for item in "klmnopqrst"
+        for kind in ("impression", "view", "view")
+    ]
+    taken = set()
+    for seed in range(4):
+        protocol = Protocol(split="new-users", split_seed=seed)
+        parts = split(log(rows, ordered=False), protocol)
+        (items,) = asked(parts.test).values()
+        assert len(items) == 2
+        assert parts.test.repeats == 0  # all events of a pair are on one side
+        taken |= items
+    assert len(taken) > 2
+
+
+def test_new_items_are_misses_and_the_history_is_the_rest():
+    rows = [
+        (user, item, kind)
+        for user in "abcdef"
+        for item in "klmnopqrst"
+        for kind in ("impression", "view", "purchase")
+    ] + [(user, "", "search") for user in "abcdef"]
+    parts = split(log(rows), Protocol(split="new-items", test_fraction=0.2))
+    assert parts.valid is not None
+    learned = {item for _, item in names(parts.train)} - {None}
+    found, chosen = ({item for _, item in names(h.truth)} for h in (parts.test, parts.valid))
+    assert (len(learned), len(chosen), len(found)) == (7, 1, 2)
+    assert sorted([*learned, *chosen, *found]) == list("klmnopqrst")
+    assert asked(parts.test) == dict.fromkeys("abcdef", found)
+    assert parts.test.unknown_items == len(parts.test.truth) == 12
+    assert {item for _, item in names(parts.test.history)} == learned | {None}
+    assert len(parts.train) == 6 * (7 * 3 + 1)  # searches are learned from
+    assert "ids alone misses every one" in parts.notes[-1]
+    assert not any("ids alone" in note for note in split(log(rows), Protocol(split="random")).notes)
+
+
+@given(random_events(most=60, items="pqrstuvwxyz"), st.integers(3, 6), st.integers(0, 2**31))
+def test_over_all_folds_every_pair_is_test_exactly_once(events, folds, seed):
+    whole = log(events, ordered=False)
+    protocol = Protocol(split="k-fold", folds=folds, split_seed=seed)
+    cuts = [cut(whole, protocol.but(fold=fold)) for fold in range(folds)]
+    pairs = np.array([f"{user}{item}" for user, item in names(whole)])
+    for fold, made in enumerate(cuts):
+        after = cuts[(fold + 1) % folds]
+        assert set(pairs[made.part == 1]) == set(pairs[after.part == 2])
+        for one in (1, 2):  # all events of a pair stand on one side
+            assert not set(pairs[made.part == one]) & set(pairs[made.part != one])
+    tests = np.array([made.part == 2 for made in cuts])
+    assert tests.sum(0).tolist() == np.isin(pairs, np.unique(pairs[counted(whole)])).tolist()
+
+
+def test_k_fold_finds_everything_once():
+    rows = views(*(user + item for user in "abcdef" for item in "klmnopqrst"))
+    found: list[tuple[str, str]] = []
+    for fold in range(5):
+        parts = split(log(rows), Protocol(split="k-fold", fold=fold))
+        assert len(parts.train) == 36
+        assert (parts.test.repeats, parts.test.without_history) == (0, 0)
+        found += names(parts.test.truth)
+    assert sorted(found) == sorted((row[0], row[1]) for row in rows)
+
+
+def test_a_short_history_falls_into_any_fold():
+    rows = views(*(f"{chr(user)}{item}" for user in range(200, 600) for item in "xy"))
+    for fold in range(5):
+        part = cut(log(rows), Protocol(split="k-fold", fold=fold)).part
+        assert 120 < (part == 2).sum() < 200  # 160 expected
+
+
+@pytest.mark.parametrize("how", ["new-users", "new-items", "k-fold"])
+def test_what_is_drawn_follows_its_seed_and_not_the_order_of_rows(how):
+    rows = views(*(user + item for user in "abcdefghij" for item in "klmnopqrst"))
+    one, same, other = (
+        {*names(split(log(events, ordered=False), Protocol(split=how, split_seed=seed)).test.truth)}
+        for events, seed in ((rows, 0), (rows[::-1], 0), (rows, 2))
+    )
+    assert one == same
+    assert one != other
+
+
+def test_users_with_nothing_to_find_are_counted():
+    events: list[Event] = [
+        *views("ax", "bx", "cx", "dx", "ay", "by"),
+        ("a", "z", "view"),
+        ("b", "z", "dislike"),
+        ("c", "z", "impression"),
+        ("d", "x", "view"),
+    ]
+    part = ["train"] * 6 + ["test"] * 4
+    parts = split(log(events, part=part, time=list(range(10))), Protocol(split="ready-made"))
+    assert asked(parts.test) == {"a": {"z"}}
+    assert parts.test.without_truth == 3
+    assert "test: 3 users with nothing to find excluded" in parts.notes
+
+
+def test_the_events_of_the_test_part_are_there_for_single_measures():
+    rows = views("ax", "by", "ay", "az", "bx", "ap", "cx", "cy", "cp")
+    last = Protocol(split="leave-last-out")
+    assert names(asked_events(log(rows), last)) == [("a", "p"), ("c", "p")]
+    events = log(views(*(f"{u}{i}" for u in "abcdefghij" for i in "klmnopqrst")))
+    (user,) = {user for user, _ in names(asked_events(events, Protocol(split="new-users")))}
+    shown = names(asked_events(events, Protocol(split="new-users")))
+    assert shown == [(user, "s"), (user, "t")]  # not what their question shows
 
 
 def test_one_user_is_enough():

@@ -11,6 +11,8 @@ from honeyguide.evaluate.statistics import (
     every_pair,
     holm,
     paired,
+    randomised,
+    summaries,
     summary,
     trainings,
 )
@@ -43,9 +45,13 @@ def test_the_randomisation_test_is_close_to_all_flips_of_signs():
         for signs in product((-1, 1), repeat=8)
     ]
     exact = np.mean([abs(f) >= abs(apart.sum()) - 1e-9 for f in flipped])
-    told = paired(apart, np.zeros(8))
-    assert told.p_randomisation == pytest.approx(exact, abs=0.01)
-    assert told == paired(apart, np.zeros(8)), "the same seed, the same p"
+    assert randomised(apart[:, None]) == [pytest.approx(exact)]
+    # more users than are enumerated: drawn, the same twice, and for all pairs alike
+    many = np.concatenate([apart, apart * 1.1, -apart[:5]])
+    one, other = randomised(np.stack([many, many], axis=1))
+    assert one == other == randomised(many[:, None])[0]
+    flips = np.random.default_rng(9).choice([-1, 1], (100_000, len(many))) @ many
+    assert one == pytest.approx(np.mean(np.abs(flips) >= abs(many.sum()) - 1e-9), abs=0.015)
 
 
 def test_holm_by_hand():
@@ -58,7 +64,9 @@ def test_holm_by_hand():
 def test_what_has_no_spread():
     same = np.full(5, 0.25)
     told = paired(same, same)
-    assert (told.mean, told.p_t, told.p_randomisation, told.superiority) == (0, 1, 1, 0.5)
+    assert (told.mean, told.p_t, told.superiority) == (0, 1, 0.5)
+    assert told.low < 0 < told.high
+    assert randomised(np.zeros((5, 1))) == [1.0]
     assert paired(same[:1], same[:1]) is None
 
 
@@ -66,9 +74,13 @@ def test_luck_of_training_widens_the_interval():
     draw = np.random.default_rng(1)
     one, other = ndcg(draw, (200,), 0.5), ndcg(draw, (200,), 0.2)
     alone = paired(one, other)
-    lucky = trainings([0.1, 0.3, 0.2])
-    assert (lucky.variance, lucky.freedom) == (pytest.approx(0.01 / 3), 2)
-    assert trainings([0.1]) == ONE_TRAINING
+    lucky = trainings(np.stack([one - 0.1, one + 0.1, one]))
+    assert (lucky.variance, lucky.seen, lucky.freedom) == (
+        pytest.approx(0.01 / 3),
+        pytest.approx(0.01 / 3),
+        2,
+    )
+    assert trainings(one[None]) == ONE_TRAINING
     with_luck = paired(one, other, luck=(lucky, ONE_TRAINING))
     assert alone.p_t < 0.05 < with_luck.p_t
     assert with_luck.low < alone.low
@@ -76,19 +88,53 @@ def test_luck_of_training_widens_the_interval():
     assert paired(one, other, luck=(ONE_TRAINING, ONE_TRAINING)) == alone
 
 
-@pytest.mark.parametrize(("users", "hits"), [(300, 0.2), (1_000, 0.1), (6_000, 0.03)])
+def test_noise_of_single_users_is_no_luck_of_training():
+    draw = np.random.default_rng(5)
+    base = ndcg(draw, (400,))
+    noisy = np.stack([base + draw.normal(0, 0.3, 400) for _ in range(5)])
+    told = trainings(noisy)
+    assert told.seen > 0
+    assert told.variance < told.seen
+
+
+@pytest.mark.parametrize(("users", "hits"), [(100, 0.3), (300, 0.2), (1_000, 0.05)])
 def test_intervals_cover_the_mean_in_93_to_97_of_100(users, hits):
     draw = np.random.default_rng(2)
     true = hits * np.mean(1 / np.log2(np.arange(1, 11) + 1))
-    told = [summary(ndcg(draw, (users,), hits)) for _ in range(1_000)]
-    covered = np.mean([t.low <= true <= t.high for t in told])
+    # many columns of one call are as good as many calls
+    told = summaries({str(run): ndcg(draw, (users,), hits) for run in range(1_000)})
+    covered = np.mean([t.low <= true <= t.high for t in told.values()])
     assert 0.93 <= covered <= 0.97
 
 
-@pytest.mark.parametrize("models", [2, 6])
-def test_equal_models_have_a_winner_in_at_most_5_of_100(models):
+def test_many_users_need_no_resamples_for_the_same_interval():
+    values = ndcg(np.random.default_rng(6), (10_000,), 0.05)
+    (few,) = summaries({"x": values}).values()
+    (many,) = summaries({"x": np.append(values, values.mean())}).values()
+    width = few.high - few.low
+    assert abs(few.low - many.low) < 0.05 * width
+    assert abs(few.high - many.high) < 0.05 * width
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.5])
+def test_users_who_are_all_alike_prove_little(value):
+    told = summary(np.full(30, value))
+    assert told.mean == value
+    assert told.low <= value <= told.high
+    assert 0.05 < told.high - told.low < 0.25
+    assert summary(np.full(1, value)).low is None
+    assert summary(np.full(30, 7.0)).low is None, "nothing bounds what others might have"
+
+
+def test_an_interval_is_skewed_as_its_values_are():
+    told = summary(ndcg(np.random.default_rng(7), (200,), 0.03))
+    assert told.high - told.mean > 1.1 * (told.mean - told.low)
+
+
+@pytest.mark.parametrize(("models", "runs"), [(2, 300), (6, 40)])
+def test_equal_models_have_a_winner_in_at_most_5_of_100(models, runs):
     draw = np.random.default_rng(3)
-    won, runs = 0, 200
+    won = 0
     for _ in range(runs):
         base = ndcg(draw, (100,))
         values = {
@@ -96,9 +142,8 @@ def test_equal_models_have_a_winner_in_at_most_5_of_100(models):
             for m in range(models)
         }
         pairs = every_pair(values, dict.fromkeys(values, ONE_TRAINING), "ndcg@10")
-        best = max(values, key=lambda m: values[m].mean())
-        won += all(p.clear for p in pairs if p.best == best)
-    # 5 % of 200 and two standard errors of such a count
+        won += all(p.clear for p in pairs if p.a == pairs[0].a)
+    # 5 % and two standard errors of such a count
     assert won <= 0.05 * runs + 2 * (0.05 * 0.95 * runs) ** 0.5
 
 
@@ -110,5 +155,5 @@ def test_a_real_difference_is_found():
         "c": ndcg(draw, (2_000,), 0.2),
     }
     pairs = every_pair(values, dict.fromkeys(values, ONE_TRAINING), "ndcg@10")
-    assert {(p.best, p.other) for p in pairs if p.clear} == {("a", "b"), ("a", "c")}
+    assert {(p.a, p.b) for p in pairs if p.clear} == {("a", "b"), ("a", "c")}
     assert all(p.p_holm >= max(p.p_t, p.p_randomisation) for p in pairs)

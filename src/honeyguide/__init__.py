@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from honeyguide.data.table import Table as Table
     from honeyguide.errors import HoneyguideError as HoneyguideError
     from honeyguide.experiment.compare import compare as compare
+    from honeyguide.experiment.lists import evaluate_lists as evaluate_lists
+    from honeyguide.experiment.lists import evaluate_predictions as evaluate_predictions
     from honeyguide.experiment.run import Run as Run
+    from honeyguide.experiment.tuning import tune as tune
     from honeyguide.models.ease import EASE as EASE
     from honeyguide.models.ials import IALS as IALS
     from honeyguide.models.item_knn import ItemKNN as ItemKNN
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from honeyguide.recommender.recommender import Recommender as Recommender
     from honeyguide.recommender.recommender import load as load
     from honeyguide.train.trainer import Training as Training
+    from honeyguide.tuning.search import Search as Search
 
 __version__ = "0.1.0"
 
@@ -48,13 +52,17 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "Recommender": ("recommender.recommender", "Recommender"),
     "Run": ("experiment.run", "Run"),
     "SASRec": ("models.sasrec", "SASRec"),
+    "Search": ("tuning.search", "Search"),
     "Table": ("data.table", "Table"),
     "Training": ("train.trainer", "Training"),
     "compare": ("experiment.compare", "compare"),
+    "evaluate_lists": ("experiment.lists", "evaluate_lists"),
+    "evaluate_predictions": ("experiment.lists", "evaluate_predictions"),
     "load": ("recommender.recommender", "load"),
     "load_data": ("data.opening", "load_data"),
     "read": ("data.read", "read"),
     "simulate": ("data.shop", "simulate"),
+    "tune": ("experiment.tuning", "tune"),
 }
 
 

@@ -1,9 +1,12 @@
 """The base of every configuration: frozen, typed, unknown keys refused with the known ones listed.
 
 A hyper-parameter is written once, beside the class it configures, with a string that says when to
-change it (and later, in `search`, where tuning may look).
+change it and, where tuning may look for a better value, with a Range or a Choice:
+
+    l2: Annotated[Positive, Range(1, 10_000, log=True)] = 500.0
 """
 
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,6 +14,28 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from honeyguide.errors import CallError, UnknownName
 
 C = TypeVar("C", bound="Config")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers from low to high, both ends in it; whole ones for a field of whole numbers.
+
+    log: an equal share of the draws to each factor rather than to each step.
+    """
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few values."""
+
+    values: tuple[Any, ...]
+
+
+Space = Range | Choice
 
 
 class Config(BaseModel):
@@ -38,6 +63,15 @@ class Config(BaseModel):
     def but(self: C, **changes: Any) -> C:
         """The same settings, except for these."""
         return type(self)(**{**self.model_dump(), **changes})
+
+    @classmethod
+    def spaces(cls) -> dict[str, Space]:
+        """By field: where a better value may be looked for; fields without a space are left out."""
+        found = {
+            name: next((mark for mark in info.metadata if isinstance(mark, Range | Choice)), None)
+            for name, info in cls.model_fields.items()
+        }
+        return {name: space for name, space in found.items() if space is not None}
 
 
 def _describe(cls: type[Config], field: str) -> str:

@@ -1,41 +1,15 @@
-"""Asking a saved recommender: `evaluate`, `recommend`, `score`, `similar`."""
+"""Asking a saved recommender: `recommend`, `score`, `similar`."""
 
 import json as json_text
 from typing import Annotated, Any
 
 import typer
 
-from honeyguide.cli import flags
-from honeyguide.cli.flags import AsJson, Bundle, Given, HowMany, Metrics, takes, words
+from honeyguide.cli.flags import AsJson, Bundle, HowMany, words
 from honeyguide.errors import CallError
 
 User = Annotated[str | None, typer.Option("--user", metavar="USER", help="A user.")]
 Items = Annotated[str, typer.Option("--items", metavar="A,B", help="Items.")]
-
-
-@takes(flags.columns)
-def evaluate(given: Given, bundle: Bundle, metrics: Metrics = None, json: AsJson = False) -> None:
-    """Measure a saved recommender against what users did later."""
-    from dataclasses import asdict
-
-    from honeyguide.cli import show
-    from honeyguide.data.opening import Inputs, open_data
-    from honeyguide.evaluate.evaluator import DEFAULT_METRICS
-
-    if given.data is None:
-        raise CallError("No later events were given.", "Name a file of them after the bundle.")
-    rec = show.opened(bundle)
-    table = open_data(given.data, Inputs(**given.inputs)).table
-    told = rec.evaluate(table, words(metrics) or DEFAULT_METRICS)
-    summaries = told.summaries()
-    if json:
-        document = {name: asdict(value) for name, value in summaries.items()}
-        _print({"users": len(told.users), "metrics": document})
-        return
-    show.notes(table.notes)
-    show.say(f"{rec.spec.name}: {len(told.users):,} users asked in {told.seconds:.2f} s")
-    show.grid(["metric", "mean"], [[name, show.metric(v)] for name, v in summaries.items()])
-    show.say("± is half a 95 % interval over users")
 
 
 def recommend(

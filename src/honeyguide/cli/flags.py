@@ -101,10 +101,21 @@ def inputs(
     ] = False,
     split: Annotated[
         str | None,
-        _cut("--split", "HOW", "time, leave-last-out or random; by default follows the data."),
+        _cut(
+            "--split",
+            "HOW",
+            "time, leave-last-out, random, new-users, new-items or k-fold; by default follows "
+            "the data.",
+        ),
     ] = None,
     split_seed: Annotated[
-        int | None, _cut("--split-seed", "N", "Seed of a random split (default 0).")
+        int | None, _cut("--split-seed", "N", "Seed of a split that draws (default 0).")
+    ] = None,
+    folds: Annotated[
+        int | None, _cut("--folds", "N", "Parts of a k-fold split (default 5).")
+    ] = None,
+    fold: Annotated[
+        int | None, _cut("--fold", "N", "Which of them is test, from 0 (default 0).")
     ] = None,
     k_core: Annotated[
         int | None,
@@ -132,6 +143,8 @@ def inputs(
         test=test,
         split=split,
         split_seed=split_seed,
+        folds=folds,
+        fold=fold,
         k_core=k_core,
         min_rating=min_rating,
         download=download or None,

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from honeyguide import __version__
-from honeyguide.cli import ask, compare, data, demo, doctor, serve, train
+from honeyguide.cli import ask, compare, data, demo, doctor, evaluate, explain, serve, train, tune
 from honeyguide.errors import HoneyguideError
 
 INTERRUPTED = 130
@@ -50,10 +50,12 @@ app.command()(demo.demo)
 app.command()(data.data)
 app.command()(train.train)
 app.command()(compare.compare)
-app.command()(ask.evaluate)
+app.command()(tune.tune)
+app.command()(evaluate.evaluate)
 app.command()(ask.recommend)
 app.command()(ask.score)
 app.command()(ask.similar)
+app.command()(explain.explain)
 app.command()(serve.serve)
 app.command()(doctor.doctor)
 

@@ -107,6 +107,41 @@ def comparison(told: Comparison) -> None:
     say("", told.verdict)
 
 
+def tuning(told: Comparison) -> None:
+    """What the search found on validation, by model."""
+    assert told.tuning is not None
+    rows = []
+    for one in told.tuning["models"]:
+        default, best = one["default"], one["best"]
+        better = one["number"] not in (None, 0)
+        rows.append(
+            [
+                one["model"],
+                "failed" if default is None else f"{default:.4f}",
+                "failed" if best is None else f"{best:.4f}" if better else "the default",
+                str(len(one["trials"])),
+                f"{one['seconds']:.1f}",
+                ", ".join(f"{k} {_setting(v)}" for k, v in one["settings"].items())
+                if better
+                else "",
+            ]
+        )
+    say(f"{told.tuning['metric']} on validation, {told.tuning['sampler']} search:")
+    grid(["model", "default", "best", "trials", "seconds", "settings"], rows)
+    cut = [one["model"] for one in told.tuning["models"] if _was_cut(one)]
+    if cut:
+        say(f"the budget ended the training of the default of {' and '.join(cut)}")
+    say("")
+
+
+def _was_cut(one: dict[str, Any]) -> bool:
+    return bool(one["trials"]) and one["trials"][0]["state"] == "cut"
+
+
+def _setting(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
 def _row(results: Sequence[Result], names: Sequence[str]) -> list[str]:
     """One model, means over its seeds."""
     told = [r.evaluation for r in results if r.evaluation]
@@ -132,7 +167,7 @@ class Bars(AbstractContextManager["Bars"]):
         """The reporter of a model that is about to be trained."""
         return self._open.enter_context(Bar(f"{spec.name} (seed {seed})"))
 
-    def done(self, result: Result) -> None:
+    def done(self, told: object) -> None:
         """Take the bar away."""
         self._open.close()
 

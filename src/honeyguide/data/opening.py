@@ -35,11 +35,17 @@ class Inputs(Config):
     """A ready-made validation part."""
     test: str | None = None
     """A ready-made test part."""
-    split: Literal["time", "leave-last-out", "random"] | None = None
+    split: (
+        Literal["time", "leave-last-out", "random", "new-users", "new-items", "k-fold"] | None
+    ) = None
     """How to split. By default a named set's own protocol; else by time where there are times,
     the last event of each user where there is only an order, a random tenth of each user else."""
     split_seed: int = 0
-    """Seed of a random split."""
+    """Seed of a split that draws."""
+    folds: int | None = None
+    """Parts of a k-fold split (5)."""
+    fold: int | None = None
+    """Which of them is test (0)."""
     k_core: int | None = None
     """Keep users and items with at least so many events, repeatedly."""
     min_rating: float | None = None
@@ -147,4 +153,12 @@ def _changed(protocol: Protocol, inputs: Inputs) -> Protocol:
         changes["min_rating"] = inputs.min_rating
     if inputs.split is not None:
         changes["split"] = inputs.split
+    for name in ("folds", "fold"):
+        if (said := getattr(inputs, name)) is None:
+            continue
+        if changes.get("split", protocol.split) != "k-fold":
+            raise CallError(
+                f"--{name} was given, but the split is not k-fold.", "Say --split k-fold too."
+            )
+        changes[name] = said
     return protocol.but(**changes)

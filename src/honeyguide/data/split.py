@@ -2,25 +2,23 @@
 
 A Holdout is a question with its answer: the history that may be seen and the truth that came
 after. Items that training never saw get numbers behind all others, so they stay in the truth (as
-misses) and no model can know them.
+misses) and no model can know them. Where a log is cut is said in cuts.py.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float64, Int8, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from honeyguide.data import leaks
-from honeyguide.data.interactions import PARTS, Interactions
+from honeyguide.data.cuts import TEST, TRAIN, VALID, Cut, counted, cut, random_cut
+from honeyguide.data.interactions import Interactions
 from honeyguide.data.protocol import Protocol
 from honeyguide.data.rule import EVENTS_FOR, SEEN, SIGN
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError, InputError
-
-TRAIN, VALID, TEST = PARTS["train"], PARTS["valid"], PARTS["test"]
-Parts = Int8[np.ndarray, " N"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +29,8 @@ class Holdout:
     part decides) and are new to the user. users: those with a history and a truth. now: the time
     of each user's question (NaN for those not asked), None without times. The counts say who and
     what was left out, and why: users with a truth and no history; pairs whose item the user had
-    already seen; pairs of the asked users whose item training never saw (they stay, as misses).
+    already seen; pairs of the asked users whose item training never saw (they stay, as misses);
+    users with events in the part of which none is a truth (impressions, dislikes, items seen).
     """
 
     history: Interactions
@@ -41,6 +40,7 @@ class Holdout:
     without_history: int
     repeats: int
     unknown_items: int
+    without_truth: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,26 +97,28 @@ def split(log: Interactions, protocol: Protocol, *, allow_repeats: bool = False)
     has already seen is no part of the truth.
     """
     how = protocol.split
-    now: dict[int, float] = {}
-    if how == "time":
-        part, now = _by_time(log, protocol)
-    elif how == "leave-last-out":
-        part = _leave_last_out(log)
-    elif how == "random":
-        part = _random(log, protocol.test_fraction, protocol.valid_fraction, protocol.split_seed)
-    else:
-        part = _ready_made(log)
-    _refuse_empty(log, part, valid=how != "ready-made")
+    made = cut(log, protocol)
+    _refuse_empty(log, made, valid=how != "ready-made")
     if how == "ready-made":
-        leaks.refuse_same_events(log, part, allow_repeats=allow_repeats)
-        leaks.refuse_future_events(log, part)
-    elif how == "leave-last-out" and log.time is not None:
+        leaks.refuse_same_events(log, made.part, allow_repeats=allow_repeats)
+        leaks.refuse_future_events(log, made.part)
+    elif how in ("leave-last-out", "new-users") and log.time is not None:
         # an event logged twice would be asked for and seen
-        leaks.refuse_same_events(log, part, allow_repeats=allow_repeats)
+        leaks.refuse_same_events(log, made.sides, allow_repeats=allow_repeats)
     known = np.zeros(log.n_items, dtype=bool)
-    known[log.item[part == TRAIN]] = True
+    known[log.item[made.part == TRAIN]] = True
     known[PAD] = False
-    return _assemble(_renumbered(log, known), part, now, int(known.sum()) + 1)
+    parts = _assemble(_renumbered(log, known), made, int(known.sum()) + 1)
+    return replace(parts, notes=(*parts.notes, *_ALL_NEW)) if how == "new-items" else parts
+
+
+def asked_events(log: Interactions, protocol: Protocol) -> Interactions:
+    """Every event that the test part is asked for, of whomever and whatever kind.
+
+    Users and items keep their numbers. For measures of single events, such as the error of a
+    predicted rating, which need no history.
+    """
+    return log.only(cut(log, protocol).after(TEST))
 
 
 def inner_split(train: Interactions, protocol: Protocol) -> Split:
@@ -125,9 +127,9 @@ def inner_split(train: Interactions, protocol: Protocol) -> Split:
     For choosing where no validation part exists. Users and items keep the numbers that they have
     in `train`, so a model built for it can be asked.
     """
-    part = _random(train, protocol.valid_fraction, 0.0, protocol.split_seed)
-    _refuse_empty(train, part, valid=False)
-    return _assemble(train, part, {}, train.n_items)
+    made = random_cut(train, protocol.valid_fraction, 0.0, protocol.split_seed)
+    _refuse_empty(train, made, valid=False)
+    return _assemble(train, made, train.n_items)
 
 
 def holdout(
@@ -144,6 +146,7 @@ def holdout(
     asked with and that the users have seen nevertheless.
     """
     before = history if before is None else before
+    there = after.lengths > 0
     after = after.only((SIGN[after.kind] != 0) & (after.item != PAD))
     width = max(before.n_items, after.n_items)
     keys = after.user.astype(np.int64) * width + after.item
@@ -169,6 +172,7 @@ def holdout(
         without_history=int((has_truth & ~answerable).sum()),
         repeats=int((first & old).sum()),
         unknown_items=int((asked[truth.user] & (truth.item >= history.n_items)).sum()),
+        without_truth=int((there & ~has_truth).sum()),
     )
 
 
@@ -185,82 +189,12 @@ def _core(events: pl.DataFrame, k: int) -> Bool[np.ndarray, " N"]:
         kept &= ~drop
 
 
-def _by_time(log: Interactions, protocol: Protocol) -> tuple[Parts, dict[int, float]]:
-    """Everything from one moment on is test, from an earlier one validation."""
-    if log.time is None:
-        raise CallError(
-            "A split by time needs times, and the table has none.",
-            "Name the column with --time, or choose --split leave-last-out or --split random.",
-        )
-    if len(log) == 0:
-        return np.zeros(0, dtype=np.int8), {}
-    test, valid = protocol.test_fraction, protocol.valid_fraction
-    cuts = np.quantile(log.time, [1 - test - valid, 1 - test], method="higher")
-    part = (log.time >= cuts[0]).astype(np.int8) + (log.time >= cuts[1]).astype(np.int8)
-    return part, {VALID: float(cuts[0]), TEST: float(cuts[1])}
-
-
-def _leave_last_out(log: Interactions) -> Parts:
-    """Test: each user's last event that counts, and what follows it. Validation: the one before.
-
-    Users below 3 such events train only.
-    """
-    if log.order is None:
-        raise CallError(
-            "Leaving the last event out needs an order, and the table has none.",
-            "Name a column with --time or --order (--order file if the rows stand in order).",
-        )
-    counted = EVENTS_FOR.mask()[log.kind] & (log.item != PAD)
-    so_far = np.concatenate([[0], np.cumsum(counted)])
-    total = so_far[log.offsets[1:]] - so_far[log.offsets[:-1]]
-    # events that count from this one to the user's last: 1 at the last, 0 after it
-    left = np.repeat(so_far[log.offsets[1:]], log.lengths) - so_far[:-1]
-    before = left + ~counted  # an event that does not count goes with the one that it follows
-    part = np.where(before == 1, TEST, np.where(before == 2, VALID, TRAIN)).astype(np.int8)
-    part[np.repeat(total < 3, log.lengths)] = TRAIN
-    return part
-
-
-def _random(log: Interactions, test: float, valid: float, seed: int) -> Parts:
-    """A random share of each user's pairs that count; all events of a pair go to one side.
-
-    What speaks for no item (a mere impression, a search) is learned from.
-    """
-    counted = np.flatnonzero(EVENTS_FOR.mask()[log.kind] & (log.item != PAD))
-    keys = log.user.astype(np.int64) * log.n_items + log.item
-    distinct = _distinct(keys[counted])
-    user = distinct // log.n_items
-    order = np.lexsort((np.random.default_rng(seed).random(len(distinct)), user))
-    starts = np.searchsorted(user, np.arange(log.n_users + 1))
-    place = np.empty(len(distinct), dtype=np.int64)
-    place[order] = np.arange(len(distinct)) - starts[user]  # `user` is sorted and fits order too
-    count = np.diff(starts)[user]
-    n_test = np.floor(count * test + 0.5).astype(np.int64)
-    n_valid = np.floor(count * valid + 0.5).astype(np.int64)
-    side = np.where(place < n_test, TEST, np.where(place < n_test + n_valid, VALID, TRAIN))
-    held, held_side = distinct[side != TRAIN], side[side != TRAIN]
-    part = np.zeros(len(log), dtype=np.int8)
-    if len(held):
-        found = np.searchsorted(held, keys).clip(max=len(held) - 1)
-        part = np.where(held[found] == keys, held_side[found], TRAIN).astype(np.int8)
-    return part
-
-
-def _ready_made(log: Interactions) -> Parts:
-    if log.part is None:
-        raise CallError(
-            "A ready-made split was asked for, but the table does not say its parts.",
-            "Give the parts as files: --train FILE --test FILE [--valid FILE].",
-        )
-    return log.part
-
-
-def _refuse_empty(log: Interactions, part: Parts, *, valid: bool) -> None:
+def _refuse_empty(log: Interactions, made: Cut, *, valid: bool) -> None:
     """InputError where a part has no event that counts; `valid`: whether validation is one."""
-    counted = EVENTS_FOR.mask()[log.kind] & (log.item != PAD)
+    speaks = counted(log)
     needed = {TRAIN: "training", TEST: "test"} | ({VALID: "validation"} if valid else {})
     for number, name in needed.items():
-        if not (counted & (part == number)).any():
+        if not (speaks & made.after(number)).any():
             raise InputError(
                 f"The split leaves the {name} part without an event that counts.",
                 "Give more data, or choose another --split.",
@@ -276,14 +210,14 @@ def _renumbered(log: Interactions, known: Bool[np.ndarray, " I"]) -> Interaction
     return log.renumbered(log.items.reorder(order), new)
 
 
-def _assemble(log: Interactions, part: Parts, now: dict[int, float], n_items: int) -> Split:
+def _assemble(log: Interactions, made: Cut, n_items: int) -> Split:
     """The parts, where the items below n_items are those of the training catalogue."""
     catalogue = replace(log.items, names=log.items.names.head(n_items - 1))
 
     def ask(side: int) -> Holdout:
-        before = log.only(part < side)
+        before = log.only(made.before(side))
         history = replace(before.only(before.item < n_items), items=catalogue)
-        asked = holdout(history, log.only(part == side), now.get(side), before=before)
+        asked = holdout(history, log.only(made.after(side)), made.now.get(side), before=before)
         if not len(asked.users):
             raise InputError(
                 f"Nobody can be asked in the {leaks.SIDES[side]} part: no user has both a history "
@@ -293,11 +227,13 @@ def _assemble(log: Interactions, part: Parts, now: dict[int, float], n_items: in
             )
         return asked
 
-    train = log.only(part == TRAIN)
-    train = replace(train, items=catalogue)
-    valid = ask(VALID) if (part == VALID).any() else None
+    train = replace(log.only(made.part == TRAIN), items=catalogue)
+    valid = ask(VALID) if (made.part == VALID).any() else None
     test = ask(TEST)
     return Split(train, valid, test, _notes(VALID, valid) + _notes(TEST, test))
+
+
+_ALL_NEW = ("new items: a model that knows items by their ids alone misses every one of them",)
 
 
 def _notes(side: int, holdout: Holdout | None) -> tuple[str, ...]:
@@ -306,19 +242,13 @@ def _notes(side: int, holdout: Holdout | None) -> tuple[str, ...]:
     name, said = leaks.SIDES[side], []
     if holdout.without_history:
         said.append(f"{name}: {holdout.without_history} users without history excluded")
+    if holdout.without_truth:
+        said.append(f"{name}: {holdout.without_truth} users with nothing to find excluded")
     if holdout.unknown_items:
         said.append(f"{name}: {holdout.unknown_items} pairs of items unseen in training are misses")
     if holdout.repeats:
         said.append(f"{name}: {holdout.repeats} pairs already seen are no part of the truth")
     return tuple(said)
-
-
-def _distinct(keys: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " M"]:
-    # np.unique of 10^6 keys without counts takes .7 s by hashing where a sort takes .03 s
-    ordered = np.sort(keys)
-    kept = np.ones(len(ordered), dtype=bool)
-    kept[1:] = ordered[1:] != ordered[:-1]
-    return ordered[kept]
 
 
 def _among(

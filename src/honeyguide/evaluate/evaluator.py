@@ -22,7 +22,7 @@ from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError, InputError
 from honeyguide.evaluate.beyond import OF_LISTS, OVERALL, shares
 from honeyguide.evaluate.metrics import PER_USER, metric
-from honeyguide.evaluate.statistics import Summary, summary
+from honeyguide.evaluate.statistics import Summary, summaries
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.types import Ranker
 
@@ -43,12 +43,14 @@ class Evaluation:
 
     def summaries(self) -> dict[str, Summary]:
         """Every metric with its interval."""
-        told = {name: summary(values) for name, values in self.per_user.items()}
+        told = summaries(self.per_user) if self.per_user else {}
         return told | {name: Summary(value, None, None) for name, value in self.overall.items()}
 
     def __getitem__(self, name: str) -> float:
         """The mean of a metric."""
-        return self.summaries()[name].mean
+        if name in self.overall:
+            return self.overall[name]
+        return float(self.per_user[name].mean())
 
 
 def evaluate(

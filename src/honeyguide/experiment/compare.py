@@ -1,7 +1,7 @@
 """Several models on one split, measured alike; a model that fails is skipped and says why."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +9,29 @@ import polars as pl
 
 from honeyguide.data.sets import DataSet
 from honeyguide.data.split import Split
+from honeyguide.data.summary import summarise
 from honeyguide.data.vocab import Vocab
 from honeyguide.errors import CallError
 from honeyguide.evaluate.evaluator import Evaluation
 from honeyguide.evaluate.metrics import metric
 from honeyguide.evaluate.statistics import Difference
+from honeyguide.experiment.document import document
+from honeyguide.experiment.examples import Examples
+from honeyguide.experiment.folds import pooled
 from honeyguide.experiment.machine import machine
 from honeyguide.experiment.measuring import Result, measure
-from honeyguide.experiment.results import chosen, differences, document, verdict
+from honeyguide.experiment.results import chosen, differences, verdict
 from honeyguide.experiment.run import Run
-from honeyguide.experiment.splitting import open_split
+from honeyguide.experiment.splitting import every_cut, open_log
 from honeyguide.models.spec import Spec
 from honeyguide.train.progress import Quiet, Reporter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """All results of a run. users: names of the users that the evaluations number."""
+    """All results of a run. users: names of the users that the evaluations number. health: what
+    stands in the table (data.summary). tuning: how the settings were found, None where they were
+    given. examples: some users with their lists (experiment.examples)."""
 
     run: Run
     users: Vocab
@@ -33,6 +39,9 @@ class Comparison:
     machine: dict[str, Any]
     results: list[Result]
     differences: list[Difference]
+    health: dict[str, Any] = field(default_factory=dict)
+    tuning: dict[str, Any] | None = None
+    examples: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
@@ -78,32 +87,57 @@ def compare(
     if isinstance(data, str | Path):
         fields["data"] = str(data)
     run = (run or Run()).but(**fields)
-    specs = run.specs()
-    deepest = max(metric(name).k for name in run.metrics)
-    metric(run.training.metric)
-    opened, parts = open_split(data if data is not None else run.data, run.inputs)
-    catalogue = parts.train.n_items - 1
-    if deepest > catalogue:
-        raise CallError(
-            f"A metric looks at {deepest} items, but training knows only {catalogue}.",
-            f"Ask for at most @{catalogue}.",
-        )
-    results = []
-    for spec in specs:
-        for seed in run.seeds:
-            reporter = watch(spec, seed) if watch else Quiet()
-            results.append(measure(spec, seed, run, opened, parts, reporter))
-            if on_result:
-                on_result(results[-1])
-    found = {(r.model, r.seed): r.evaluation for r in results if r.evaluation}
+    run.specs()
+    for name in (*run.metrics, run.training.metric):
+        metric(name)  # a wrong name is said before anything is read
+    opened = open_log(data if data is not None else run.data, run.inputs)
+    results, examples, first = [], Examples(run.examples), None
+    for fold, parts in every_cut(opened, run.inputs):
+        refuse_deeper(run, parts)
+        first = first or parts
+        examples.open(opened, parts)
+        for spec in run.specs():
+            for seed in run.seeds:
+                reporter = watch(spec, seed) if watch else Quiet()
+                found = measure(spec, seed, run, opened, parts, reporter, examples.add)
+                results.append(replace(found, fold=fold))
+                if on_result:
+                    on_result(results[-1])
+    assert first is not None
+    return compared(run, opened, first, results, examples.told)
+
+
+def compared(
+    run: Run,
+    opened: DataSet,
+    parts: Split,
+    results: list[Result],
+    examples: list[dict[str, Any]],
+    tuning: dict[str, Any] | None = None,
+) -> Comparison:
+    """What results on the same data say together. parts: of the first fold, if there are some."""
     return Comparison(
         run=run,
         users=parts.test.history.users,
         about=_about(opened, parts),
         machine=machine(),
         results=results,
-        differences=differences(found, run.metrics[0]),
+        differences=differences(pooled(results), run.metrics[0]),
+        health=summarise(opened.table),
+        tuning=tuning,
+        examples=examples,
     )
+
+
+def refuse_deeper(run: Run, parts: Split) -> None:
+    """CallError where a metric looks deeper than the catalogue."""
+    deepest = max(metric(name).k for name in run.metrics)
+    catalogue = parts.train.n_items - 1
+    if deepest > catalogue:
+        raise CallError(
+            f"A metric looks at {deepest} items, but training knows only {catalogue}.",
+            f"Ask for at most @{catalogue}.",
+        )
 
 
 def _about(opened: DataSet, parts: Split) -> dict[str, Any]:

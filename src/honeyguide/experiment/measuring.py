@@ -23,7 +23,7 @@ from honeyguide.train.trainer import Fitted, Training, build, fit
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """One model, seed and fold (0 unless the split has several): what it scored, or why it was
+    """One model, seed and fold (None unless the split has several): what it scored, or why it was
     skipped."""
 
     model: str
@@ -34,7 +34,7 @@ class Result:
     peak_memory_mb: float
     skipped: str | None
     query: str | None
-    fold: int = 0
+    fold: int | None = None
 
 
 OnModel = Callable[[Spec, Model], None]

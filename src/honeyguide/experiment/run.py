@@ -27,6 +27,7 @@ def _each_once(values: tuple[T, ...]) -> tuple[T, ...]:
     return values
 
 
+NotNegativeInt = Annotated[int, Field(ge=0)]
 Some = Annotated[tuple[T, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
@@ -45,6 +46,8 @@ class Run(Config):
     """The first one decides the verdict."""
     seeds: Some[int] = (0,)
     """Each model is trained once per seed."""
+    examples: NotNegativeInt = 3
+    """How many users are shown with their history and lists; 0 where nobody's may be."""
     training: Training = Training()
     """Device, precision, what early stopping looks at."""
 

@@ -39,6 +39,12 @@ def open_split(data: Any, inputs: Inputs) -> tuple[DataSet, Split]:
     return opened, cut(opened, inputs)
 
 
-def every_cut(opened: DataSet, inputs: Inputs) -> Iterator[Split]:
-    """The parts of each fold, one after another; of other splits the only ones."""
-    yield cut(opened, inputs)
+def every_cut(opened: DataSet, inputs: Inputs) -> Iterator[tuple[int | None, Split]]:
+    """Number and parts of each fold, one after another; of other splits the only parts, numbered
+    None. A fold that was named is the only one."""
+    if opened.protocol.split != "k-fold" or inputs.fold is not None:
+        yield None, cut(opened, inputs)
+        return
+    for fold in range(opened.protocol.folds):
+        protocol = opened.protocol.but(fold=fold)
+        yield fold, cut(replace(opened, protocol=protocol), inputs)

@@ -6,9 +6,11 @@ Each file is there whole or not at all, the document last, so that whatever it n
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 from honeyguide.errors import CallError, HoneyguideError
 from honeyguide.experiment.compare import Comparison, per_user_frame
+from honeyguide.experiment.document import file_of
 from honeyguide.files import write_file
 
 PER_USER = ".per_user"
@@ -29,7 +31,7 @@ def write(comparison: Comparison, path: Path) -> None:
             users = comparison.users.of(result.evaluation.users)
             told = io.BytesIO()
             per_user_frame(result.evaluation, users).write_parquet(told)
-            write_file(folder / f"{result.model}-{result.seed}.parquet", told.getvalue())
+            write_file(folder / file_of(result), told.getvalue())
     except OSError as error:
         raise _refused(folder, error) from None
     write_json(comparison.document(folder.name), path)
@@ -42,6 +44,25 @@ def write_json(document: object, path: Path) -> None:
         write_file(path, text.encode() + b"\n")
     except OSError as error:
         raise _refused(path, error) from None
+
+
+def write_toml(fields: dict[str, Any], path: Path) -> None:
+    """Write the fields of a run as TOML that run_file reads. Raises HoneyguideError."""
+    try:
+        write_file(path, _toml(fields).encode())
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def _toml(fields: dict[str, Any], prefix: str = "") -> str:
+    plain = {k: v for k, v in fields.items() if v is not None and not isinstance(v, dict)}
+    tables = {k: v for k, v in fields.items() if isinstance(v, dict) and v}
+    # JSON writes text, numbers, truth values and lists as TOML does
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in plain.items()]
+    for key, value in tables.items():
+        name = f"{prefix}{key}"
+        lines.append(f"\n[{name}]\n{_toml(value, f'{name}.')}")
+    return "".join(lines)
 
 
 def refuse_unwritable(path: Path | None) -> None:

@@ -3,13 +3,14 @@
 Steck 2019, "Embarrassingly shallow autoencoders for sparse data". No difference to the paper.
 """
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from honeyguide.config import Range
 from honeyguide.data.query import Query
 from honeyguide.data.training import TrainingData
 from honeyguide.models.spec import Dense, Positive, Schema, Solved, Spec, never_pad
@@ -20,7 +21,7 @@ class EASE(Spec):
 
     name: ClassVar[str] = "ease"
 
-    l2: Positive = 500.0
+    l2: Annotated[Positive, Range(1, 10_000, log=True)] = 500.0
     """Ridge. Larger on small or noisy data; the paper's range is 100 to 1000."""
 
     def build(self, schema: Schema) -> "EASEModel":

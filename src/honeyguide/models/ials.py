@@ -7,7 +7,7 @@ and there are no user rows at all: the answer to a history is its own least-squa
 stranger and a trained user with one history get the same list.
 """
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +16,7 @@ from jaxtyping import Float32
 from numba import njit
 from torch import Tensor
 
+from honeyguide.config import Choice, Range
 from honeyguide.data.query import Query
 from honeyguide.data.training import TrainingData
 from honeyguide.models.spec import (
@@ -39,15 +40,15 @@ class IALS(Spec):
 
     name: ClassVar[str] = "ials"
 
-    width: Count = 64
+    width: Annotated[Count, Choice((32, 64, 128, 256))] = 64
     """Numbers per user and item."""
-    epochs: Count = 16
+    epochs: Annotated[Count, Range(4, 32)] = 16
     """Alternations."""
-    alpha: NotNegative = 0.1
+    alpha: Annotated[NotNegative, Range(0.003, 1, log=True)] = 0.1
     """Weight of an unobserved pair; an observed one has 1. Lower it for larger catalogues."""
-    l2: Positive = 0.003
+    l2: Annotated[Positive, Range(1e-4, 0.1, log=True)] = 0.003
     """Regularisation, scaled as in Rendle et al. 2022, section 4."""
-    nu: NotNegative = 1.0
+    nu: Annotated[NotNegative, Range(0, 1)] = 1.0
     """Exponent of that scaling: 1 scales with frequency, 0 not at all."""
     scale: Positive = 0.1
     """Standard deviation of the initial vectors, divided by the root of the width."""

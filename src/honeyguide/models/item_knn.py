@@ -4,7 +4,7 @@ Sarwar et al. 2001, with the shrunk cosine of Bell and Koren 2007 and the varian
 Dacrema et al. 2021 tune. Sparse from end to end: K neighbours per item, so memory is I x K.
 """
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from numba import njit
 from torch import Tensor
 
+from honeyguide.config import Choice, Range
 from honeyguide.data.query import Query
 from honeyguide.data.training import TrainingData
 from honeyguide.models.spec import Count, Dense, NotNegative, Schema, Solved, Spec, never_pad
@@ -25,13 +26,13 @@ class ItemKNN(Spec):
 
     name: ClassVar[str] = "item-knn"
 
-    k: Count = 200
+    k: Annotated[Count, Range(20, 1_000, log=True)] = 200
     """Neighbours kept per item. More is rarely worse, only larger."""
-    shrink: NotNegative = 0.0
+    shrink: Annotated[NotNegative, Range(0, 200)] = 0.0
     """Added to the norm: damps likeness that rests on few users. Raise it on sparse data."""
-    alpha: NotNegative = 0.5
+    alpha: Annotated[NotNegative, Range(0.2, 0.8)] = 0.5
     """Exponent of the norm: 0.5 is the cosine; lower favours popular items."""
-    weigh_users: bool = False
+    weigh_users: Annotated[bool, Choice((False, True))] = False
     """Weigh each user by 1 / log(1 + items): those who took everything say less."""
 
     def build(self, schema: Schema) -> "ItemKNNModel":

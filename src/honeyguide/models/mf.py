@@ -6,7 +6,7 @@ trained row or from zero, with a ridge under which the trained histories give ba
 Without that ridge a folded row overfits: nDCG@10 on MovieLens-1M fell from .045 to .033.
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from jaxtyping import Float32, Int64
 from pydantic import model_validator
 from torch import Tensor
 
+from honeyguide.config import Choice, Range, Space
 from honeyguide.data.batch import Batch, Unit
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Pairs, Query, fingerprints, query
@@ -42,7 +43,7 @@ class MF(LearnedSpec):
 
     name: ClassVar[str] = "mf"
 
-    width: Count = 64
+    width: Annotated[Count, Choice((32, 64, 128, 256))] = 64
     """Numbers per user and item."""
     loss: Literal["softmax", "sampled-softmax", "bpr"] = "softmax"
     """softmax looks at all items at once and is the best where they fit; bpr is the classic."""
@@ -51,14 +52,14 @@ class MF(LearnedSpec):
     sampler: Sampler = "uniform"
     """How negatives are drawn. popularity is harder; in-batch takes the other users' items of the
     batch (and ignores `negatives`). Both need the correction of sampled-softmax."""
-    temperature: Positive = 1.0
+    temperature: Annotated[Positive, Range(0.1, 2, log=True)] = 1.0
     """Divides the scores inside softmax losses. Lower it for sharper lists."""
-    l2: NotNegative | None = None
+    l2: Annotated[NotNegative | None, Range(0.01, 3, log=True)] = None
     """Ridge on the vectors, for each pair; None = 0.3 for softmax, which has it on users only, and
     1e-4 for the losses over pairs, where 0.3 would pull all vectors to zero."""
     batch: Count = 256
     """User rows (softmax) or pairs (bpr, sampled-softmax: raise it to thousands) per step."""
-    learning_rate: Positive = 1e-2
+    learning_rate: Annotated[Positive, Range(1e-3, 1e-1, log=True)] = 1e-2
     """Step size of Adam."""
 
     @property
@@ -84,6 +85,17 @@ class MF(LearnedSpec):
                 "Choose loss sampled-softmax, or the sampler uniform or popularity.",
             )
         return self
+
+    def searched(self, log: Interactions) -> dict[str, Space]:
+        found = self.spaces()
+        if self.loss != "softmax":
+            found["l2"] = Range(1e-6, 1e-2, log=True)
+        if self.loss == "bpr":
+            del found["temperature"]  # divides scores inside softmax losses only
+        return found
+
+    def standing(self) -> dict[str, Any]:
+        return super().standing() | {"l2": self.ridge}
 
     def build(self, schema: Schema) -> "MFModel":
         return MFModel(self, schema)

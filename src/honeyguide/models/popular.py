@@ -1,12 +1,14 @@
 """Popular: everyone gets what most people took. The yardstick for everything else."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from honeyguide.config import Choice, Space
+from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Query
 from honeyguide.data.rule import EVENTS_FOR, Rule
 from honeyguide.data.training import TrainingData
@@ -22,8 +24,11 @@ class Popular(Spec):
     name: ClassVar[str] = "popular"
     rule: ClassVar[Rule] = EVENTS_FOR
 
-    half_life: Positive | None = None
+    half_life: Annotated[Positive | None, Choice((None, 7.0, 30.0, 90.0, 365.0))] = None
     """Days after which an event is worth half. Set it where tastes or the catalogue move on."""
+
+    def searched(self, log: Interactions) -> dict[str, Space]:
+        return {} if log.time is None else self.spaces()
 
     def build(self, schema: Schema) -> "PopularModel":
         return PopularModel(self, schema)

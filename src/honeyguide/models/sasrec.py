@@ -6,14 +6,16 @@ long history; positions count from the first kept event; dropout stands on the b
 the attention weights, so that the fused attention serves; the norm stands before each branch.
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Float32, Int64
 from pydantic import model_validator
 from torch import Tensor, nn
 
+from honeyguide.config import Choice, Range, Space
 from honeyguide.data.batch import Batch, Unit
+from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Query
 from honeyguide.data.rule import EVENTS_FOR, Rule
 from honeyguide.data.sample import Sampler
@@ -24,6 +26,7 @@ from honeyguide.models.spec import AnsweredBy, Count, Learned, LearnedSpec, Sche
 from honeyguide.nn import losses
 from honeyguide.nn.attention import Causal
 
+WIDTHS, HEADS = (32, 64, 128), (1, 2, 4)  # where tuning looks; each of these divides each of those
 WORKING = 32 << 20  # bytes
 FLOATS_A_PLACE = 16  # held at once in a block, in widths: the input, its norm, q k v, 2 x 4 inside
 
@@ -36,13 +39,13 @@ class SASRec(LearnedSpec):
     causal: ClassVar[bool] = True
     rule: ClassVar[Rule] = EVENTS_FOR
 
-    width: Count = 64
+    width: Annotated[Count, Choice(WIDTHS)] = 64
     """Numbers per item and state."""
-    layers: Count = 2
+    layers: Annotated[Count, Choice((1, 2, 3))] = 2
     """Transformer blocks."""
-    heads: Count = 1
+    heads: Annotated[Count, Choice(HEADS)] = 1
     """Attention heads; must divide the width."""
-    dropout: Share = 0.2
+    dropout: Annotated[Share, Range(0, 0.6)] = 0.2
     """Raise it on small data (0.5 on Beauty), lower it on large."""
     history: Count = 200
     """The last so many events are read. Cost grows with it; 50 is enough for short histories."""
@@ -61,6 +64,13 @@ class SASRec(LearnedSpec):
                 "Choose heads so that width is a multiple of them.",
             )
         return self
+
+    def searched(self, log: Interactions) -> dict[str, Space]:
+        wide = Choice(tuple(w for w in WIDTHS if w % self.heads == 0))
+        return self.spaces() | {
+            "width": wide,
+            "heads": Choice(tuple(h for h in HEADS if self.width % h == 0)),
+        }
 
     @property
     def past(self) -> int | None:

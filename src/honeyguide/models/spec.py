@@ -7,15 +7,16 @@ I items with PAD, C candidates, D width.
 """
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
-from honeyguide.config import Config
+from honeyguide.config import Config, Range, Space
 from honeyguide.data.batch import Asked, Batch, Unit
+from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Query
 from honeyguide.data.rule import Rule
 from honeyguide.data.sample import Sampler
@@ -56,6 +57,15 @@ class Spec(Config, ABC):
         """How many of the last events a question holds; None = all."""
         return None
 
+    def searched(self, log: Interactions) -> dict[str, Space]:
+        """Where tuning looks on this log, from the fields; a spec whose settings depend on each
+        other, or on what the log holds, narrows it. Every point of it makes a valid spec."""
+        return self.spaces()
+
+    def standing(self) -> dict[str, Any]:
+        """The present values of the settings that have a space."""
+        return self.model_dump(include=set(self.spaces()))
+
     @abstractmethod
     def build(self, schema: Schema) -> "Model":
         """A model of these sizes, with fresh parameters."""
@@ -70,9 +80,9 @@ class LearnedSpec(Spec):
     """Stop after so many epochs without a better validation metric. Raise it on noisy data."""
     batch: Count = 1024
     """Examples per step: pairs, user rows or sequences, by the model's unit."""
-    learning_rate: Positive = 1e-3
+    learning_rate: Annotated[Positive, Range(2e-4, 5e-3, log=True)] = 1e-3
     """Step size of Adam. The first knob to tune."""
-    weight_decay: NotNegative = 0.0
+    weight_decay: Annotated[NotNegative, Range(0, 0.1)] = 0.0
     """Decoupled weight decay (AdamW). Raise it when training improves and validation does not."""
 
     @property

@@ -31,6 +31,7 @@ from honeyguide.models.spec import AnsweredBy, LearnedSpec, Schema, Spec
 from honeyguide.models.table import spec_named
 from honeyguide.rank.rankers import Exhaustive, Fallback
 from honeyguide.recommender import near
+from honeyguide.recommender.explanation import Explanation, as_frame, explained
 from honeyguide.recommender.growth import counted, grown, under, with_events, with_items
 from honeyguide.recommender.names import (
     Filter,
@@ -289,6 +290,20 @@ class Recommender:
         """
         self._check_k(k, self.state.scorable - 1, "items")
         write_parts((self.answer(block, k).frame for block in self._everyone()), Path(path))
+
+    def explain(self, users_or_histories: Any, items: Any = None, k: int = 1, most: int = 5) -> Any:
+        """Why: at most so many items of the history that carry each of the k best, or each of
+        `items` (one list for all, or one for each). Columns: see explanation.as_frame."""
+        told = self.explanations(users_or_histories, items, k, most)
+        frame = as_frame(told, self.state.items.vocab.names)
+        return like(frame, kind_of_answer(users_or_histories, self.state.frame))
+
+    def explanations(
+        self, users_or_histories: Any, items: Any = None, k: int = 1, most: int = 5
+    ) -> list[Explanation]:
+        """Like `explain`, with the evidence and in words."""
+        asked, answer = as_list(users_or_histories), self.answer(users_or_histories, k)
+        return explained(self.state, asked, answer.ranking, answer.answered_by, items, most)
 
     # ------------------------------------------------------------------ measuring, keeping up
 

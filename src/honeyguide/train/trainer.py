@@ -145,7 +145,7 @@ class _Run:
         spec = model.spec
         assert isinstance(spec, LearnedSpec)
         self.model, self.data, self.spec, self.training = model, data, spec, training
-        self.valid = None if valid is None else _sampled(valid, training.seed)
+        self.valid = None if valid is None else sampled(valid, training.seed)
         self.folder, self.reporter, self.on_epoch = folder, reporter, on_epoch
         self.examples: Examples = examples(data.interactions, spec.asked())
         if self.examples.targets == 0:
@@ -178,11 +178,11 @@ class _Run:
             "seed": self.training.seed,
             "device": self.device.type,
             "precision": self.precision,
-            "data": fingerprint(_columns(self.data.interactions)),
+            "data": fingerprint(columns(self.data.interactions)),
             "metric": None if valid is None else self.training.metric,
             "validation": None
             if valid is None
-            else fingerprint([valid.users, *_columns(valid.history), *_columns(valid.truth)]),
+            else fingerprint([valid.users, *columns(valid.history), *columns(valid.truth)]),
         }
 
     def open(self, resume: bool) -> None:
@@ -373,7 +373,8 @@ class _Run:
             raise KeyboardInterrupt
 
 
-def _sampled(valid: Holdout, seed: int) -> Holdout:
+def sampled(valid: Holdout, seed: int) -> Holdout:
+    """The validation that training looks at: all users, or so many of them, drawn once."""
     if not len(valid.users):
         raise InputError(
             "No user of the validation part has both a history and something to find.",
@@ -385,7 +386,7 @@ def _sampled(valid: Holdout, seed: int) -> Holdout:
     return replace(valid, users=np.sort(drawn))
 
 
-def _columns(events: Interactions) -> Iterator[np.ndarray]:
+def columns(events: Interactions) -> Iterator[np.ndarray]:
     """Everything in numbers that training could look at."""
     for column in fields(events):
         value = getattr(events, column.name)
