@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from honeyguide.models.sasrec import SASRec as SASRec
     from honeyguide.recommender.recommender import Recommender as Recommender
     from honeyguide.recommender.recommender import load as load
+    from honeyguide.reporting.report import report as report
     from honeyguide.train.trainer import Training as Training
     from honeyguide.tuning.search import Search as Search
 
@@ -61,6 +62,7 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "load": ("recommender.recommender", "load"),
     "load_data": ("data.opening", "load_data"),
     "read": ("data.read", "read"),
+    "report": ("reporting.report", "report"),
     "simulate": ("data.shop", "simulate"),
     "tune": ("experiment.tuning", "tune"),
 }

@@ -64,12 +64,21 @@ def reciprocal_rank(ranked: list[int], taken: set[int], k: int) -> float:
     return 0.0
 
 
-def coverage(lists: list[list[int]], catalogue: set[int], k: int) -> float:
-    shown = set()
-    for ranked in lists:
-        for item in ranked[:k]:
-            shown.add(item)
-    return len(shown & catalogue) / len(catalogue)
+def auc(scores: dict[int, float], taken: set[int], seen: set[int]) -> float:
+    """scores: of every item of the catalogue."""
+    won, compared = 0.0, 0
+    for item in taken - seen:
+        if item not in scores:
+            continue
+        for other, score in scores.items():
+            if other in taken or other in seen:
+                continue
+            compared += 1
+            if scores[item] > score:
+                won += 1
+            elif scores[item] == score:
+                won += 0.5
+    return won / compared if compared else 0.5
 
 
 PER_USER: dict[str, Callable[[list[int], set[int], int], float]] = {
@@ -80,45 +89,4 @@ PER_USER: dict[str, Callable[[list[int], set[int], int], float]] = {
     "ndcg": ndcg,
     "map": average_precision,
     "mrr": reciprocal_rank,
-}
-
-
-def novelty(ranked: list[int], takers: dict[int, set[int]], users: int, k: int) -> float:
-    """takers: by item, the training users who took it."""
-    total = 0.0
-    for item in ranked[:k]:
-        total -= log2(max(len(takers.get(item, set())), 1) / users)
-    return total / max(len(ranked[:k]), 1)
-
-
-def popularity(ranked: list[int], takers: dict[int, set[int]], users: int, k: int) -> float:
-    total = 0.0
-    for item in ranked[:k]:
-        total += max(len(takers.get(item, set())), 1) / users
-    return total / max(len(ranked[:k]), 1)
-
-
-def gini(lists: list[list[int]], catalogue: set[int], k: int) -> float:
-    shown = dict.fromkeys(catalogue, 0)
-    for ranked in lists:
-        for item in ranked[:k]:
-            if item in shown:
-                shown[item] += 1
-    total = sum(shown.values())
-    if total == 0:
-        return 0.0
-    apart = 0.0
-    for one in shown.values():
-        for other in shown.values():
-            apart += abs(one - other)
-    return apart / (2 * len(shown) * total)
-
-
-OF_LISTS: dict[str, Callable[[list[int], dict[int, set[int]], int, int], float]] = {
-    "novelty": novelty,
-    "popularity": popularity,
-}
-OVERALL: dict[str, Callable[[list[list[int]], set[int], int], float]] = {
-    "coverage": coverage,
-    "gini": gini,
 }

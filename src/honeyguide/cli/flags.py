@@ -204,6 +204,14 @@ Metrics = Annotated[
     str | None,
     typer.Option("--metrics", metavar="A,B", help="What to measure, such as recall@20,ndcg@20."),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="SERVICE:FOLDER",
+        help="Write journals for tensorboard, wandb or mlflow, too; may be repeated.",
+    ),
+]
 JsonOut = Annotated[
     Path | None, typer.Option("--json", metavar="OUT", help="Write the result to this file.")
 ]

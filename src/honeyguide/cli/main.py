@@ -14,7 +14,19 @@ from typing import Annotated, Any
 import typer
 
 from honeyguide import __version__
-from honeyguide.cli import ask, compare, data, demo, doctor, evaluate, explain, serve, train, tune
+from honeyguide.cli import (
+    ask,
+    compare,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    report,
+    serve,
+    train,
+    tune,
+)
 from honeyguide.errors import HoneyguideError
 
 INTERRUPTED = 130
@@ -51,6 +63,7 @@ app.command()(data.data)
 app.command()(train.train)
 app.command()(compare.compare)
 app.command()(tune.tune)
+app.command()(report.report)
 app.command()(evaluate.evaluate)
 app.command()(ask.recommend)
 app.command()(ask.score)

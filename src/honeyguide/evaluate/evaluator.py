@@ -6,7 +6,7 @@ need no second run.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -14,17 +14,22 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from honeyguide.data.features import Features
 from honeyguide.data.interactions import Interactions, take_rows
 from honeyguide.data.query import query
 from honeyguide.data.rule import Rule
 from honeyguide.data.split import Holdout
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError, InputError
-from honeyguide.evaluate.beyond import OF_LISTS, OVERALL, shares
-from honeyguide.evaluate.metrics import PER_USER, metric
+from honeyguide.evaluate.auc import auc
+from honeyguide.evaluate.beyond import NEEDS, OF_LISTS, OVERALL, Lists
+from honeyguide.evaluate.flags import FLAGS, flags
+from honeyguide.evaluate.knowledge import Knowledge
+from honeyguide.evaluate.metrics import AUC, PER_USER, Metric, metric
 from honeyguide.evaluate.statistics import Summary, summaries
 from honeyguide.rank.rankers import Exhaustive
-from honeyguide.types import Ranker
+from honeyguide.rank.topk import top_k
+from honeyguide.types import Ranker, Ranking
 
 MEMORY = 512 << 20
 DEFAULT_METRICS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "coverage@10")
@@ -33,13 +38,15 @@ DEFAULT_METRICS = ("ndcg@10", "recall@10", "hit_rate@10", "mrr@10", "coverage@10
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """Values of each metric by user. users: their numbers. answered_by: how many answers rest on
-    what. metrics over all lists (coverage) stand in `overall`."""
+    what. metrics over all lists (coverage) stand in `overall`. flags: how many lists are odd, by
+    the names in flags.py."""
 
     users: Int64[np.ndarray, " B"]
     per_user: dict[str, Float64[np.ndarray, " B"]]
     overall: dict[str, float]
     answered_by: dict[str, int]
     seconds: float
+    flags: dict[str, int] = field(default_factory=dict)
 
     def summaries(self) -> dict[str, Summary]:
         """Every metric with its interval."""
@@ -63,12 +70,14 @@ def evaluate(
     exclude_seen: bool = True,
     memory: int = MEMORY,
     device: torch.device | None = None,
+    items: Features | None = None,
 ) -> Evaluation:
     """Ask `ranker` for every user of the holdout and compare with what they did next.
 
     rule, past: what the questions hold (a model's spec says both). memory: bytes that scores and
-    questions of one block may take above the model. Raises CallError for unknown metrics,
-    InputError where nobody can be asked.
+    questions of one block may take above the model. items: what is known of the items of the
+    training catalogue, for the metrics that need it. Raises CallError for unknown metrics and those
+    that cannot be computed here, InputError where nobody can be asked.
     """
     started = perf_counter()
     wanted = [metric(name) for name in metrics]
@@ -79,43 +88,95 @@ def evaluate(
             "No user has both a history and something to find.",
             "Give more data, or choose another --split.",
         )
-    depth = max(m.k for m in wanted)
-    history = holdout.history.counting(rule)
-    seen = holdout.history.seen() if exclude_seen else None
-    truth = _Truth(holdout.truth)
-    hits = np.zeros((len(holdout.users), depth), dtype=bool)
-    of_lists = {m: np.zeros(len(holdout.users)) for m in wanted if m.name in OF_LISTS}
-    share = shares(holdout.history) if of_lists else np.zeros(0)
-    catalogue = holdout.history.n_items
-    exposure = {m.k: np.zeros(catalogue, np.int64) for m in wanted if m.name in OVERALL}
-    rests_on: Counter[str] = Counter()
-    for block in _blocks(history, seen, holdout.users, past, depth, memory):
+    history, seen = holdout.history.counting(rule), holdout.history.seen()
+    barred = seen if exclude_seen else None
+    known = Knowledge(holdout.history, barred, items)
+    tally = _Tally(wanted, holdout, known)
+    scorer = _scorer(ranker) if AUC in wanted else None
+    for block in _blocks(history, barred, holdout.users, past, tally.depth, memory):
         users = holdout.users[block]
         now = None if holdout.now is None else holdout.now[users]
         asked = query(history, users, history=past, now=now)
-        exclude = None if seen is None else padded_items(seen, users)
+        exclude = None if barred is None else padded_items(barred, users)
         if device is not None:
             asked = asked.to(device)
             exclude = None if exclude is None else exclude.to(device)
-        items = ranker.rank(asked, depth, exclude=exclude).items.cpu().numpy()
-        hits[block] = truth.hits(users, items)
-        for m, values in of_lists.items():
-            values[block] = OF_LISTS[m.name](items[:, : m.k], share)
-        for k, counts in exposure.items():
-            counts += np.bincount(items[:, :k].ravel(), minlength=catalogue)
+        deep = tally.depth + 1  # to see whether the cut falls between equal scores
+        if scorer is None:
+            tally.add(block, ranker.rank(asked, deep, exclude=exclude))
+        else:
+            scores = scorer.scores(asked, exclude=exclude)
+            tally.add(block, top_k(scores, deep))
+            tally.areas[block] = auc(scores.cpu().numpy(), users, holdout.truth, seen)
         if isinstance(ranker, Exhaustive):
-            rests_on.update(ranker.answered_by(asked))
-    sizes = truth.lengths[holdout.users]
-    of_hits = {str(m): PER_USER[m.name](hits, sizes, m.k) for m in wanted if m.name in PER_USER}
-    return Evaluation(
-        users=holdout.users,
-        per_user=of_hits | {str(m): values for m, values in of_lists.items()},
-        overall={
-            str(m): OVERALL[m.name](exposure[m.k][PAD + 1 :]) for m in wanted if m.name in OVERALL
-        },
-        answered_by=dict(rests_on),
-        seconds=perf_counter() - started,
-    )
+            tally.rests_on.update(ranker.answered_by(asked))
+    return tally.evaluation(perf_counter() - started)
+
+
+def _scorer(ranker: Ranker) -> Exhaustive:
+    if not isinstance(ranker, Exhaustive):
+        raise CallError(
+            "auc needs the scores of all items, and here are only lists.",
+            "Leave auc out, or evaluate a model that scores the whole catalogue.",
+        )
+    return ranker
+
+
+class _Tally:
+    """What the lists of all blocks come to."""
+
+    def __init__(self, wanted: Sequence[Metric], holdout: Holdout, known: Knowledge) -> None:
+        for name in {m.name for m in wanted} & set(NEEDS):
+            NEEDS[name](known)  # refuses before any work
+        self.wanted, self.users, self.known = wanted, holdout.users, known
+        self.truth = _Truth(holdout.truth)
+        self.depth = max(1, *(m.k for m in wanted))
+        many = len(holdout.users)
+        self.hits = np.zeros((many, self.depth), dtype=bool)
+        self.of_lists = {m: np.zeros(many) for m in wanted if m.name in OF_LISTS}
+        catalogue = holdout.history.n_items
+        self.exposure = {m.k: np.zeros(catalogue, np.int64) for m in wanted if m.name in OVERALL}
+        self.areas = np.zeros(many)
+        self.flags = dict.fromkeys(FLAGS, 0)
+        self.rests_on: Counter[str] = Counter()
+
+    def add(self, block: Int64[np.ndarray, " M"], ranking: Ranking) -> None:
+        """The lists of the users at these places, one item deeper than the deepest cut."""
+        users = self.users[block]
+        for name, count in flags(ranking, self.depth).items():
+            self.flags[name] += count
+        items = ranking.items.cpu().numpy()[:, : self.depth]
+        hits = self.truth.hits(users, items)
+        self.hits[block] = hits
+        for m, values in self.of_lists.items():
+            lists = Lists(users, items[:, : m.k], hits[:, : m.k])
+            values[block] = OF_LISTS[m.name](lists, self.known)
+        for k, counts in self.exposure.items():
+            counts += np.bincount(items[:, :k].ravel(), minlength=len(counts))
+
+    def evaluation(self, seconds: float) -> Evaluation:
+        """Everything asked for, by name."""
+        sizes = self.truth.lengths[self.users]
+        per_user = {
+            str(m): PER_USER[m.name](self.hits, sizes, m.k)
+            for m in self.wanted
+            if m.name in PER_USER
+        }
+        per_user |= {str(m): values for m, values in self.of_lists.items()}
+        if AUC in self.wanted:
+            per_user[str(AUC)] = self.areas
+        return Evaluation(
+            users=self.users,
+            per_user=per_user,
+            overall={
+                str(m): OVERALL[m.name](self.exposure[m.k][PAD + 1 :], self.known)
+                for m in self.wanted
+                if m.name in OVERALL
+            },
+            answered_by=dict(self.rests_on),
+            seconds=seconds,
+            flags=self.flags,
+        )
 
 
 def padded_items(events: Interactions, users: Int64[np.ndarray, " B"]) -> Int64[Tensor, "B E"]:

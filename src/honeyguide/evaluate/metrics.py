@@ -8,7 +8,7 @@ T = what the user truly took, k = the cut-off, rank counts from 1. Per user, the
     ndcg@k       sum 1 / log2(rank + 1) over hits, over the same for min(k, |T|) hits in front
     map@k        mean precision at the hits, over min(k, |T|)
     mrr@k        1 / rank of the first hit, 0 without one
-Metrics of lists without their truth (coverage@k, novelty@k and so on) stand in beyond.py.
+Metrics of lists beyond hits (coverage@k, novelty@k and so on) stand in beyond.py, auc in auc.py.
 Letters: B users, K list length.
 """
 
@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from honeyguide.errors import CallError, UnknownName
 from honeyguide.evaluate.beyond import OF_LISTS, OVERALL
+from honeyguide.evaluate.predicted import POINTWISE
 
 Hits = Bool[np.ndarray, "B K"]
 Sizes = Int64[np.ndarray, " B"]
@@ -80,21 +81,34 @@ PER_USER: dict[str, Callable[[Hits, Sizes, int], PerUser]] = {
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric at a cut-off."""
+    """A metric at a cut-off; k = 0: it has none."""
 
     name: str
     k: int
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.k}"
+        return f"{self.name}@{self.k}" if self.k else self.name
+
+
+AUC = Metric("auc", 0)
+OF_PREDICTIONS = tuple(name for name in POINTWISE if name != AUC.name)
+CUT = (*PER_USER, *OF_LISTS, *OVERALL)
 
 
 def metric(text: str) -> Metric:
     """ "ndcg@10" as a Metric. Raises UnknownName, CallError."""
-    name, _, cut = text.partition("@")
-    known = (*PER_USER, *OF_LISTS, *OVERALL)
-    if name not in known:
-        raise UnknownName("metric", text, [f"{one}@k" for one in known])
+    name, at, cut = text.partition("@")
+    if name in OF_PREDICTIONS:
+        raise CallError(
+            f"{name} needs predicted ratings or probabilities, and here lists are measured.",
+            "Hand predictions in, see docs/lists.md, or ask for metrics of lists, such as ndcg@10.",
+        )
+    if name == AUC.name:
+        if at:
+            raise CallError(f"{text!r}: {name} has no cut-off.", f"Write {name}.")
+        return AUC
+    if name not in CUT:
+        raise UnknownName("metric", text, [*(f"{one}@k" for one in CUT), AUC.name])
     if not cut.isdigit() or int(cut) < 1:
         raise CallError(f"{text!r} has no cut-off.", f"Write {name}@10, say.")
     return Metric(name, int(cut))

@@ -57,6 +57,8 @@ def _result(result: Result, per_user: str | None) -> dict[str, Any]:
             {key: line[key] for key in ("epoch", "loss", "valid", "seconds")}
             for line in (fitted.journal if fitted else ())
         ],
+        "flags": told.flags if told else {},
+        "slices": [asdict(one) for one in result.slices],
         "peak_memory_mb": round(result.peak_memory_mb, 1),
         "config": result.spec.model_dump(mode="json"),
         "skipped": result.skipped,
@@ -69,7 +71,8 @@ def _without_paths(run: dict[str, Any]) -> dict[str, Any]:
     inputs = run["inputs"]
     files = {k: PurePath(v).name for k in FILES if (v := inputs[k]) is not None}
     data = None if run["data"] is None else PurePath(run["data"]).name
-    return {**run, "data": data, "inputs": {**inputs, **files}}
+    track = [text.partition(":")[0] for text in run["track"]]
+    return {**run, "data": data, "inputs": {**inputs, **files}, "track": track}
 
 
 def _aggregate(comparison: "Comparison") -> list[dict[str, Any]]:

@@ -13,12 +13,14 @@ from honeyguide.data.split import Split, inner_split
 from honeyguide.data.training import TrainingData
 from honeyguide.errors import HoneyguideError
 from honeyguide.evaluate.evaluator import Evaluation, evaluate
+from honeyguide.evaluate.slices import Slice, slices
 from honeyguide.experiment.machine import peak_memory_mb, reset_peak_memory
 from honeyguide.experiment.run import Run
 from honeyguide.models.spec import LearnedSpec, Model, Schema, Spec
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train.progress import Reporter
-from honeyguide.train.trainer import Fitted, Training, build, fit
+from honeyguide.train.tracking import tracked, tracker_named
+from honeyguide.train.trainer import Fitted, OnEpoch, Training, build, fit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +37,7 @@ class Result:
     skipped: str | None
     query: str | None
     fold: int | None = None
+    slices: tuple[Slice, ...] = ()
 
 
 OnModel = Callable[[Spec, Model], None]
@@ -54,9 +57,17 @@ def measure(
     on_model: shown the trained model before it is let go.
     """
     reset_peak_memory()
+    trackers = [tracker_named(text) for text in run.track]
+    summary: dict[str, float] = {}
     try:
-        model, fitted = train_on(spec, parts, opened, run.training.but(seed=seed), reporter)
-        result = measured(spec, seed, model, fitted, run, opened, parts)
+        config = spec.model_dump(mode="json")
+        with tracked(trackers, f"{spec.name}-{seed}", config, summary) as on_epoch:
+            training = run.training.but(seed=seed)
+            model, fitted = train_on(spec, parts, opened, training, reporter, on_epoch=on_epoch)
+            result = measured(spec, seed, model, fitted, run, opened, parts)
+            assert result.evaluation is not None
+            told = result.evaluation.summaries()
+            summary |= {"fit_seconds": fitted.seconds, **{k: v.mean for k, v in told.items()}}
         if on_model is not None:
             on_model(spec, model)
     except (HoneyguideError, MemoryError, RuntimeError) as error:
@@ -71,11 +82,27 @@ def measured(
     spec: Spec, seed: int, model: Model, fitted: Fitted, run: Run, opened: DataSet, parts: Split
 ) -> Result:
     """The test reading of a trained model."""
+    items, users = _features(opened, parts)
     told = evaluate(
-        Exhaustive(model), parts.test, rule=spec.rule, past=spec.past, metrics=run.metrics
+        Exhaustive(model),
+        parts.test,
+        rule=spec.rule,
+        past=spec.past,
+        metrics=run.metrics,
+        items=items,
     )
     query = max(told.answered_by, key=lambda name: told.answered_by[name])
-    return Result(spec.name, seed, spec, told, fitted, peak_memory_mb(), None, query)
+    return Result(
+        model=spec.name,
+        seed=seed,
+        spec=spec,
+        evaluation=told,
+        fitted=fitted,
+        peak_memory_mb=peak_memory_mb(),
+        skipped=None,
+        query=query,
+        slices=slices(told, parts.test, users=users),
+    )
 
 
 def train_on(
@@ -86,6 +113,7 @@ def train_on(
     reporter: Reporter,
     folder: Path | None = None,
     resume: bool = False,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[Model, Fitted]:
     """Train on the training part; epochs are chosen on validation and never on test.
 
@@ -98,7 +126,9 @@ def train_on(
         _, chosen = _fit(spec, inner.train, inner.test, training, reporter, None, False)
         assert chosen.best_epoch is not None
         spec = spec.but(epochs=chosen.best_epoch + 1)
-    model, fitted = _fit(spec, parts.train, parts.valid, training, reporter, folder, resume)
+    model, fitted = _fit(
+        spec, parts.train, parts.valid, training, reporter, folder, resume, on_epoch
+    )
     return model, replace(fitted, seconds=perf_counter() - started)
 
 
@@ -110,6 +140,7 @@ def _fit(
     reporter: Reporter,
     folder: Path | None,
     resume: bool,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[Model, Fitted]:
     model = build(spec, Schema(users=train.n_users, items=train.n_items), training.seed)
     fitted = fit(
@@ -120,11 +151,12 @@ def _fit(
         reporter=reporter,
         folder=folder,
         resume=resume,
+        on_epoch=on_epoch,
     )
     return model, fitted
 
 
-def features_of(opened: DataSet, parts: Split) -> tuple[Features | None, Features | None]:
+def _features(opened: DataSet, parts: Split) -> tuple[Features | None, Features | None]:
     """What is known of the items of the training catalogue and of the users."""
     table, history = opened.table, parts.test.history
     return (

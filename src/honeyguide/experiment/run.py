@@ -48,6 +48,8 @@ class Run(Config):
     """Each model is trained once per seed."""
     examples: NotNegativeInt = 3
     """How many users are shown with their history and lists; 0 where nobody's may be."""
+    track: tuple[str, ...] = ()
+    """Where journals go besides: tensorboard:FOLDER, wandb:FOLDER, mlflow:FOLDER."""
     training: Training = Training()
     """Device, precision, what early stopping looks at."""
 

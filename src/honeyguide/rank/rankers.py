@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from honeyguide.data.query import Query
@@ -35,12 +35,18 @@ class Exhaustive:
         """See types.Ranker."""
         if candidates is not None:
             return self._rank_few(query, k, candidates, allow, exclude)
-        scores = self.model.score(query)
+        scores = self.scores(query, exclude=exclude)
         if allow is not None:
             scores.masked_fill_(~allow, NEVER)
-        if exclude is not None:
-            exclude_items(scores, exclude)
         return top_k(scores, k)
+
+    @torch.inference_mode()
+    def scores(
+        self, query: Query, *, exclude: Int64[Tensor, "B E"] | None = None
+    ) -> Float32[Tensor, "B I"]:
+        """What the lists are made of, for measures that look at every item; -inf = never listed."""
+        scores = self.model.score(query)
+        return scores if exclude is None else exclude_items(scores, exclude)
 
     def _rank_few(
         self,
@@ -105,10 +111,10 @@ class Fallback:
 
         answer = ask(self.first, max(k, 2))  # one score alone does not say whether all are equal
         weak = (query.length == 0) | (answer.items[:, 0] == PAD)
-        flat = ~weak & _flat(answer)
+        flat = ~weak & all_equal(answer)
         answer = Ranking(answer.items[:, :k], answer.scores[:, :k], answer.fallback)
         if bool(flat.any()):
-            weak |= flat & _flat(ask(self.first, self.items))
+            weak |= flat & all_equal(ask(self.first, self.items))
         if not bool(weak.any()):
             return answer
         other = ask(self.second, k)
@@ -122,7 +128,7 @@ class Fallback:
         )
 
 
-def _flat(ranking: Ranking) -> Bool[Tensor, " B"]:
+def all_equal(ranking: Ranking) -> Bool[Tensor, " B"]:
     """Which lists hold several items that all have one score."""
     real = ranking.items != PAD
     low = ranking.scores.masked_fill(~real, float("inf")).amin(1)
