@@ -128,6 +128,7 @@ class Tuned(Part):
     model: str
     default: float | None
     best: float | None
+    number: int | None = None
     settings: dict[str, Any]
     trials: list[Trial]
 
@@ -240,10 +241,14 @@ class Document(Part):
     examples: list[Example] = []
 
 
+def located(path: Path) -> Path:
+    """The results file itself, where a folder that tune wrote is named."""
+    return path / RESULTS if path.is_dir() else path
+
+
 def read(path: Path) -> Document:
     """A results file, or the one in a folder that tune wrote. Raises CallError, InputError."""
-    if path.is_dir():
-        path = path / RESULTS
+    path = located(path)
     try:
         plain = json.loads(path.read_bytes())
     except OSError as error:

@@ -13,9 +13,9 @@ from math import ceil, floor, log10
 
 from markupsafe import Markup, escape
 
-PANEL, HEIGHT = 340, 230
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 24, 40  # around the plot
-SMALL, THIN = 104, 12  # a mark inside a table
+PANEL, HEIGHT = 340.0, 230.0
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 14.0, 24.0, 40.0  # around the plot
+SMALL, THIN = 104.0, 12.0  # a mark inside a table
 LETTER, LINE = 7.0, 13.0  # of a label: width and height
 
 
@@ -79,14 +79,14 @@ def interval(
     zero: bool = False,
 ) -> Markup:
     """Means with their intervals on a common scale, one below the other. zero: mark it."""
-    x = Scale(*domain, 4, SMALL - 4)
-    step = THIN if len(measured) == 1 else 7
+    x = Scale(*domain, 4.0, SMALL - 4)
+    step = THIN if len(measured) == 1 else 7.0
     height = step * len(measured)
     kind = "strong" if strong else "plain"
     rows = [step * (row + 0.5) for row in range(len(measured))]
-    parts = [_line(0, y, SMALL, y, "track") for y in rows]
+    parts = [_line(0.0, y, SMALL, y, "track") for y in rows]
     if zero:
-        parts.append(_line(x(0), 0, x(0), height, "zero"))
+        parts.append(_line(x(0.0), 0.0, x(0.0), height, "zero"))
     for y, (mean, low, high) in zip(rows, measured, strict=True):
         if low is not None and high is not None:
             parts.append(_line(x(low), y, x(high), y, f"range {kind}"))
@@ -98,7 +98,7 @@ def share(value: float) -> Markup:
     """A part of a whole, 0 to 1, as a bar."""
     width = SMALL * min(max(value, 0.01), 1.0)
     parts = [
-        f'<rect x="0" y="3" width="{SMALL}" height="6" class="bed"/>',
+        f'<rect x="0" y="3" width="{SMALL:g}" height="6" class="bed"/>',
         f'<rect x="0" y="3" width="{width:.1f}" height="6" class="bar"/>',
     ]
     return _svg(SMALL, THIN, parts, "mark")
@@ -136,7 +136,7 @@ def _axes(x: Scale, y: Scale, x_name: str, y_name: str, whole: bool) -> list[str
         parts.append(_text(x(tick), floor_ + 16, _tick(tick), "tick", "middle"))
     parts.append(_line(LEFT, floor_, right, floor_, "axis"))
     parts.append(_text(right, HEIGHT - 6, x_name, "name", "end"))
-    parts.append(_text(4, 11, y_name, "name", "start"))
+    parts.append(_text(4.0, 11.0, y_name, "name", "start"))
     return parts
 
 
@@ -168,7 +168,7 @@ _BEFORE = {"start": 0.0, "middle": 0.5, "end": 1.0}  # part of a text left of wh
 
 def _labels(marks: Sequence[Mark], x: Scale, y: Scale) -> list[str]:
     """Names beside their marks, each where it covers least of what is there already."""
-    taken = [_box(x(m.x) - 5, y(m.y) - 5, 10, 10) for m in marks]
+    taken = [_box(x(m.x) - 5, y(m.y) - 5, 10.0, 10.0) for m in marks]
     parts = []
     for mark in marks:
         if not mark.name:

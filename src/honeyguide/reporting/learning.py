@@ -69,10 +69,11 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Searches:
-    """A whole search."""
+    """A whole search. cut: models whose default did not end before the budget did."""
 
     tuning: Tuning
     models: list[Search]
+    cut: list[str]
 
 
 def searches(document: Document) -> Searches | None:
@@ -80,7 +81,11 @@ def searches(document: Document) -> Searches | None:
     tuning = document.tuning
     if tuning is None:
         return None
-    return Searches(tuning, [_search(tuned, tuning.metric) for tuned in tuning.models])
+    return Searches(
+        tuning,
+        [_search(tuned, tuning.metric) for tuned in tuning.models],
+        [one.model for one in tuning.models if any(t.state == "cut" for t in one.trials[:1])],
+    )
 
 
 def _search(tuned: Tuned, metric: str) -> Search:
@@ -90,7 +95,7 @@ def _search(tuned: Tuned, metric: str) -> Search:
         default="–" if default is None else words.metric(default),
         best="–" if best is None else words.metric(best),
         gain="–" if default is None or best is None else words.signed(best - default),
-        settings=words.setting(tuned.settings, 4) if tuned.settings else "the default",
+        settings=words.setting(tuned.settings, 4) if tuned.number else "the default",
         trials=tuned.trials,
         panels=_trials(tuned, metric),
     )
@@ -102,7 +107,9 @@ def _trials(tuned: Tuned, metric: str) -> list[Panel]:
     if len(told) < 2:
         return []
     so_far = accumulate((value for _, value in told), max)
-    line = figure.Curve([(t.number, b) for (t, _), b in zip(told, so_far, strict=True)], steps=True)
+    line = figure.Curve(
+        [(float(t.number), b) for (t, _), b in zip(told, so_far, strict=True)], steps=True
+    )
     marks = [_mark(trial, value) for trial, value in told]
     best = max(value for _, value in told)
     about = (
@@ -115,5 +122,5 @@ def _trials(tuned: Tuned, metric: str) -> list[Panel]:
 
 def _mark(trial: Trial, value: float) -> figure.Mark:
     if trial.number == 0:
-        return figure.Mark(0, value, "default", strong=True, shape="diamond")
-    return figure.Mark(trial.number, value, shape=SHAPES.get(trial.state, "dot"))
+        return figure.Mark(0.0, value, "default", strong=True, shape="diamond")
+    return figure.Mark(float(trial.number), value, shape=SHAPES.get(trial.state, "dot"))

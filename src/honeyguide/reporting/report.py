@@ -16,7 +16,7 @@ from honeyguide import __version__
 from honeyguide.errors import CallError, HoneyguideError
 from honeyguide.files import write_file
 from honeyguide.reporting import figure, groups, learning, overview, words
-from honeyguide.reporting.document import Document, read_all
+from honeyguide.reporting.document import Document, located, read_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +75,16 @@ def report(results: str | Path | Sequence[str | Path], out: str | Path) -> Path:
     page for each. Raises CallError where a file is not there or `out` cannot be, InputError where
     one holds something else or is of another version.
     """
-    paths = [results] if isinstance(results, str | Path) else results
+    given = [results] if isinstance(results, str | Path) else results
+    paths = [Path(path) for path in given]
     target = Path(out)
     if target.is_dir():
         raise CallError(f"{target} is a folder.", "Name a file to write to.")
     if not target.parent.is_dir():
         raise CallError(f"There is no folder {target.parent}.", "Make it, or write elsewhere.")
-    if any(Path(path).resolve() == target.resolve() for path in paths):
+    if any(located(path).resolve() == target.resolve() for path in paths):
         raise CallError(f"{target} is one of the results files.", "Write the report elsewhere.")
-    page = html(read_all([Path(path) for path in paths]))
+    page = html(read_all(paths))
     try:
         # half a surrogate pair, which JSON can name, is no text
         write_file(target, page.encode(errors="replace"))

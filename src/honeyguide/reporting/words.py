@@ -18,7 +18,7 @@ def probability(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: int | float | None) -> str:
     """Seconds, with fewer digits where there are many of them."""
     if value is None:
         return "–"
@@ -27,7 +27,7 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def number(value: float | None) -> str:
+def number(value: int | float | None) -> str:
     """Any other number: 12,345 or 0.1234."""
     if value is None:
         return "–"
@@ -35,7 +35,7 @@ def number(value: float | None) -> str:
     return _minus(f"{value:,.0f}" if whole else f"{value:,.4g}")
 
 
-def percent(value: float) -> str:
+def percent(value: int | float) -> str:
     """A share."""
     return f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else f"{100 * value:.3g} %"
 
@@ -61,4 +61,5 @@ def label(key: str) -> str:
 
 
 def _minus(text: str) -> str:
-    return text.replace("-", "−")
+    """A true minus, and none before what was rounded to 0."""
+    return text.replace("-", "−") if text.strip("+-0.") else text.replace("-", "")
