@@ -20,7 +20,7 @@ from honeyguide.evaluate.statistics import apart, paired, randomised
 from honeyguide.experiment.splitting import open_split
 from honeyguide.explain.effects import effects
 from honeyguide.explain.fidelity import curve
-from honeyguide.explain.nearest import likeness
+from honeyguide.explain.nearest import likeness, takers
 from honeyguide.models.spec import Model, Schema, Spec
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train.trainer import Training, build, fit
@@ -37,6 +37,7 @@ def orders(
     spec, draw = model.spec, np.random.default_rng(0)
     past = log.of_users(people).counting(spec.rule)
     known = log.of_users(people).seen()
+    known_takers = takers(log, spec.rule)
     popular = np.bincount(log.item, minlength=log.n_items)
     asked = query(past, np.arange(len(people)), history=spec.past, known=False)
     exclude = padded_items(known, np.arange(len(people)))
@@ -52,7 +53,7 @@ def orders(
         seen = np.unique(known.of_users(person).item).astype(np.int64)
         found = effects(model, past.of_users(person), np.array([target]), seen)
         items = found.items
-        like = likeness(model, log, np.array([target]), items)[0]
+        like = likeness(model, lambda: known_takers, np.array([target]), items)[0]
         told["explained"].append(items[np.argsort(-found.lead_loss[0], kind="stable")])
         told["random"].append(draw.permutation(items))
         told["popular"].append(items[np.argsort(-popular[items], kind="stable")])

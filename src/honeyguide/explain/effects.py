@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int64
+from numba import njit
 from torch import Tensor
 
 from honeyguide.data.interactions import Interactions
@@ -18,7 +19,6 @@ from honeyguide.data.vocab import PAD
 from honeyguide.explain.histories import distinct, left_out, scores
 from honeyguide.models.spec import Model
 from honeyguide.rank.topk import exclude_items, top_k
-from honeyguide.types import NEVER
 
 RIVALS = 10  # 5 to 50 were about as good (benchmarks/explain_fidelity.py)
 DEEPEST = 256  # items of one history that are left out in turn; a longer one costs its square
@@ -98,17 +98,42 @@ def ranks(
 
     -inf never ranks; a target that has it in `scores` is ranked by its own score among the others.
     """
-    numbers, told = torch.arange(scores.shape[1]), []
-    for mine, target in zip(own.T[..., None], targets.T[..., None], strict=True):
-        before = (scores > mine) | ((scores == mine) & (numbers < target))
-        told.append(1 + before.sum(1))
-    return torch.stack(told, 1)
+    told = np.empty(own.shape, np.int64)
+    scores, own, targets = scores.contiguous(), own.contiguous(), targets.contiguous()
+    _count_before(scores.numpy(), own.numpy(), targets.numpy(), told)
+    return torch.from_numpy(told)
+
+
+@njit(cache=True, nogil=True)
+def _count_before(scores, own, targets, out):  # type: ignore[no-untyped-def]
+    # two plain loops, which the compiler turns into vector instructions
+    for row in range(own.shape[0]):
+        for t in range(own.shape[1]):
+            mine, target = own[row, t], targets[row, t]
+            before = 0
+            for item in range(target):
+                before += scores[row, item] >= mine
+            for item in range(target, scores.shape[1]):
+                before += scores[row, item] > mine
+            out[row, t] = before + 1
 
 
 def flat(scores: Float32[Tensor, "R I"]) -> Bool[Tensor, " R"]:
     """Which rows hold one score only, leaving -inf aside: they rank nothing."""
-    low = scores.masked_fill(scores == NEVER, float("inf")).amin(1)
-    return low >= scores.amax(1)
+    told = np.empty(len(scores), np.bool_)
+    _are_flat(scores.contiguous().numpy(), told)
+    return torch.from_numpy(told)
+
+
+@njit(cache=True, nogil=True)
+def _are_flat(scores, out):  # type: ignore[no-untyped-def]
+    for row in range(len(out)):
+        low, high = np.float32(np.inf), np.float32(-np.inf)
+        for score in scores[row]:
+            high = max(high, score)
+            if score != -np.inf:
+                low = min(low, score)
+        out[row] = low >= high
 
 
 def _rivals(scores: Float32[Tensor, " I"], targets: Int64[Tensor, " T"]) -> Int64[Tensor, "T N"]:

@@ -3,53 +3,38 @@
 Special: this is likeness, not cause. It is always there, also where no effect can be measured.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-import scipy.sparse as sp
 import torch
 from jaxtyping import Float32, Int64
 from torch.nn.functional import normalize
 
 from honeyguide.data.interactions import Interactions
-from honeyguide.data.rule import SIGN, Rule
+from honeyguide.data.rule import Rule
+from honeyguide.evaluate.overlap import Sets
 from honeyguide.models.spec import Model, Vectors
 
 
 def likeness(
     model: Model,
-    log: Interactions,
+    known: Callable[[], Sets],
     targets: Int64[np.ndarray, " T"],
     items: Int64[np.ndarray, " L"],
 ) -> Float32[np.ndarray, "T L"]:
     """The cosine of item vectors, or, for a model that has none, of the users who took them.
 
-    log: the events of all users.
+    known: gives `takers` of the log; not called for a model with vectors.
     """
-    if not isinstance(model, Vectors):
-        return together(log, model.spec.rule, targets, items)
-    with torch.inference_mode():
-        vectors = model.item_vectors()
-        one, other = (normalize(vectors[torch.from_numpy(n)]) for n in (targets, items))
-        return (one @ other.T).numpy()
+    if isinstance(model, Vectors):
+        with torch.inference_mode():
+            vectors = model.item_vectors()
+            one, other = (normalize(vectors[torch.from_numpy(n)]) for n in (targets, items))
+            return (one @ other.T).numpy()
+    pairs = np.repeat(targets, len(items)), np.tile(items, len(targets))
+    return known().cosines(*pairs).reshape(len(targets), len(items)).astype(np.float32)
 
 
-def together(
-    log: Interactions,
-    rule: Rule,
-    targets: Int64[np.ndarray, " T"],
-    items: Int64[np.ndarray, " L"],
-) -> Float32[np.ndarray, "T L"]:
-    """The users who took both, divided by the root of the product of those who took either."""
-    wanted, place = np.unique(np.concatenate([targets, items]), return_inverse=True)
-    column = np.full(log.n_items, -1)
-    column[wanted] = np.arange(len(wanted))
-    # one pass over the log: the matrix of all users and items would take a hundred times as long
-    found = column[log.item]
-    rows = np.flatnonzero((found >= 0) & (rule.mask() & (SIGN > 0))[log.kind])
-    shape = (log.n_users, len(wanted))
-    took = sp.csc_array((np.ones(len(rows), np.float32), (log.user[rows], found[rows])), shape)
-    took.data[:] = 1  # a pair may have had several events
-    one, other = took[:, place[: len(targets)]], took[:, place[len(targets) :]]
-    users = np.diff(took.indptr)[place]
-    size = np.sqrt(np.maximum(users, 1)).astype(np.float32)
-    both = (one.T @ other).toarray()
-    return both / (size[: len(targets), None] * size[len(targets) :])
+def takers(log: Interactions, rule: Rule) -> Sets:
+    """By item of a log: who took it. 8 bytes for each user and item that count; worth keeping."""
+    return Sets.of(log.pairs(rule).T.tocsr())

@@ -117,7 +117,7 @@ def explained(
         past, seen = counted.of_users(person), np.unique(usable.of_users(person).item)
         targets = wanted[row][wanted[row] != PAD].numpy()
         found = effects(state.model, past, targets, seen.astype(np.int64))
-        like = likeness(state.model, state.histories, targets, found.items)
+        like = likeness(state.model, lambda: state.takers, targets, found.items)
         notes = _notes(int(people.skipped[row]), rests_on[row], found.left)
         for t, target in enumerate(targets.tolist()):
             known = (_SEEN,) if target in seen else ()

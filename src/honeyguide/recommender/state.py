@@ -1,6 +1,7 @@
 """All that a fitted recommender holds, and how it lies on disk. A change is a new value."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from honeyguide.data.read import FrameKind
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD, Vocab
 from honeyguide.errors import BundleError, HoneyguideError
+from honeyguide.evaluate.overlap import Sets
+from honeyguide.explain.nearest import takers
 from honeyguide.models.popular import Popular, PopularModel
 from honeyguide.models.spec import Model, Schema
 from honeyguide.models.table import MODELS
@@ -24,7 +27,7 @@ from honeyguide.models.table import MODELS
 HISTORY = ("item", "kind", "value", "time", "session")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class State:
     """model: fitted, on the CPU; popular: who answers where it cannot. histories: all events of all
     users, numbered as in training; users and items that came later have numbers behind the model's.
@@ -42,6 +45,11 @@ class State:
     def scorable(self) -> int:
         """Item numbers from here on were added after training and have no score."""
         return self.model.schema.items
+
+    @cached_property
+    def takers(self) -> Sets:
+        """By item: who took it. Made when the first explanation needs it."""
+        return takers(self.histories, self.model.spec.rule)
 
 
 def save_state(state: State, folder: Path) -> None:
