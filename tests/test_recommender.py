@@ -267,7 +267,7 @@ class Heard(Exhaustive):
     """Keeps what it was asked and what it answered."""
 
     def rank(self, query, k, **rest) -> Ranking:
-        self.asked, self.scores = query, self.model.score(query)
+        self.asked, self.heard = query, self.model.score(query)
         return super().rank(query, k, **rest)
 
 
@@ -286,7 +286,7 @@ def test_evaluation_and_service_build_the_same_question(name):
     order = heard.asked.user.numpy()
     names = state.users.vocab.of(order).to_list()
     told = rec.answer(names, k=69, exclude_seen=False)
-    served = torch.gather(heard.scores, 1, told.ranking.items)
+    served = torch.gather(heard.heard, 1, told.ranking.items)
     own = ~torch.from_numpy(told.fallback)
     assert bool(own.any()) == (name != "popular" or not told.fallback.all())
     torch.testing.assert_close(served[own], told.ranking.scores[own], rtol=1e-5, atol=1e-5)
