@@ -28,7 +28,7 @@ from honeyguide.train import Fitted, Moment, Quiet, Reporter, Training, build, f
 
 SPECS: dict[str, LearnedSpec] = {
     "mf": MF(loss="bpr", negatives=4, width=8, batch=64, epochs=4, learning_rate=0.01),
-    "sasrec": SASRec(width=16, layers=1, dropout=0.3, history=8, batch=16, epochs=4),
+    "sasrec": SASRec(width=16, layers=1, dropout=0.3, history=8, batch=16, epochs=4, average=0.9),
 }
 PLAIN = Training(seed=3, device="cpu", precision="f32", checkpoint_seconds=0)
 

@@ -161,10 +161,10 @@ def test_pack_and_unpack_put_everything_back():
         optimiser.zero_grad()
         model(torch.ones(1, 3)).square().sum().backward()
         optimiser.step()
-    packed = checkpoint.pack(model, optimiser, {"weight": torch.zeros(1)})
+    packed = checkpoint.pack(model, optimiser, {"weight": torch.zeros(1)}, None)
     packed = {name: tensor.detach().clone() for name, tensor in packed.items()}
     other, its_optimiser = two()
-    best = checkpoint.unpack(packed, other, its_optimiser)
+    best = checkpoint.unpack(packed, other, its_optimiser, None)
     assert torch.equal(best["weight"], torch.zeros(1))
     for one, two_ in ((model, optimiser), (other, its_optimiser)):
         two_.zero_grad()
@@ -175,10 +175,10 @@ def test_pack_and_unpack_put_everything_back():
 
 
 def test_weights_of_another_shape_are_refused():
-    packed = checkpoint.pack(*two(), {})
+    packed = checkpoint.pack(*two(), {}, None)
     model = torch.nn.Linear(4, 2)
     with pytest.raises(TrainingError, match="does not fit the model"):
-        checkpoint.unpack(packed, model, torch.optim.AdamW(model.parameters()))
+        checkpoint.unpack(packed, model, torch.optim.AdamW(model.parameters()), None)
 
 
 def test_fingerprints_see_values_types_shapes_and_order():

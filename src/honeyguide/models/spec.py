@@ -84,6 +84,10 @@ class LearnedSpec(Spec):
     """Step size of Adam. The first knob to tune."""
     weight_decay: Annotated[NotNegative, Range(0, 0.1)] = 0.0
     """Decoupled weight decay (AdamW). Raise it when training improves and validation does not."""
+    average: Share = 0.0
+    """Share of a running mean of the weights that each step keeps; the mean is then what is
+    validated and kept (Polyak and Juditsky 1992). 0 = the weights themselves. Try .999 where the
+    validation metric jumps from epoch to epoch."""
 
     @property
     @abstractmethod

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from honeyguide.errors import TrainingError
 from honeyguide.files import sync_folder, write_file
+from honeyguide.train.average import Average
 from honeyguide.train.disk import writing
 
 FILE = "checkpoint.safetensors"
@@ -125,18 +126,28 @@ def fingerprint(columns: Iterable[np.ndarray]) -> str:
 
 
 def pack(
-    model: torch.nn.Module, optimiser: torch.optim.Optimizer, best: dict[str, Tensor]
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    best: dict[str, Tensor],
+    average: Average | None,
 ) -> dict[str, Tensor]:
-    """The tensors of model, optimiser and best epoch under one set of names; nothing is copied."""
+    """The tensors of model, optimiser, best epoch and running mean under one set of names; nothing
+    is copied."""
     packed = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     packed |= {f"best.{name}": tensor for name, tensor in best.items()}
+    packed |= {
+        f"average.{name}": tensor for name, tensor in (average.mean if average else {}).items()
+    }
     for number, state in optimiser.state_dict()["state"].items():
         packed |= {f"optimiser.{number}.{key}": torch.as_tensor(v) for key, v in state.items()}
     return packed
 
 
 def unpack(
-    tensors: dict[str, Tensor], model: torch.nn.Module, optimiser: torch.optim.Optimizer
+    tensors: dict[str, Tensor],
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    average: Average | None,
 ) -> dict[str, Tensor]:
     """Put the tensors back in place and return those of the best epoch.
 
@@ -151,6 +162,8 @@ def unpack(
     try:
         model.load_state_dict(_under("model.", tensors))
         optimiser.load_state_dict(kept)
+        if average is not None:
+            average.restore(_under("average.", tensors))
     except (RuntimeError, ValueError, KeyError) as error:
         raise TrainingError(
             f"The checkpoint does not fit the model: {str(error).splitlines()[0]}",

@@ -7,6 +7,7 @@ random state is left as it was.
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +31,7 @@ from honeyguide.files import remove_temporaries
 from honeyguide.models.spec import Learned, LearnedSpec, Model, Schema, Solved, Spec
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train import checkpoint
+from honeyguide.train.average import Average
 from honeyguide.train.checkpoint import Progressed, fingerprint
 from honeyguide.train.device import Precision, autocast, choose_device, choose_precision
 from honeyguide.train.disk import writing
@@ -163,6 +165,7 @@ class _Run:
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
         )
+        self.average = Average(model, spec.average) if spec.average else None
         self.steps = -(-len(self.examples) // spec.batch)
         self.best: dict[str, Tensor] = {}
         self.state = Progressed({} if folder is None else self._about())
@@ -199,7 +202,7 @@ class _Run:
             self.journal.start()
             return
         self.journal.resume(found.epoch)
-        self.best = checkpoint.unpack(found.tensors, self.model, self.optimiser)
+        self.best = checkpoint.unpack(found.tensors, self.model, self.optimiser, self.average)
         self.best = {name: tensor.to(self.device) for name, tensor in self.best.items()}
         self.state = replace(found, tensors={})
 
@@ -211,6 +214,8 @@ class _Run:
                 self._epoch(interrupted)
         if self.best:
             self.model.load_state_dict(self.best)
+        elif self.average is not None:
+            self.average.swap()
         self.model.eval().to("cpu")
         self.model.settle(self.data)
         state, lines = self.state, self.journal.lines
@@ -233,6 +238,8 @@ class _Run:
         while state.step < self.steps:
             pending += self._step(order[state.step * spec.batch : (state.step + 1) * spec.batch])
             state.step += 1
+            if self.average is not None:
+                self.average.step(state.epoch * self.steps + state.step)
             if state.step % self.check_every == 0 or state.step == self.steps:
                 state.loss_sum += pending.item()
                 pending.zero_()
@@ -309,11 +316,12 @@ class _Run:
         }
         if self.valid is not None:
             self._tick()
-            value = self._validate(self.valid)
+            with self.average.in_place() if self.average is not None else nullcontext():
+                value = self._validate(self.valid)
+                if state.best is None or value > state.best:
+                    state.best, state.best_epoch = value, state.epoch
+                    self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             line |= {"valid": {name: value}, "valid_seconds": self._tick()}
-            if state.best is None or value > state.best:
-                state.best, state.best_epoch = value, state.epoch
-                self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         self.journal.add(line)
         waited = 0 if state.best_epoch is None else state.epoch - state.best_epoch
         state.epoch, state.step = state.epoch + 1, 0
@@ -366,7 +374,7 @@ class _Run:
         asked = interrupted.is_set()
         if self.folder is not None and (due or asked or self.state.finished):
             self._check_weights()
-            tensors = checkpoint.pack(self.model, self.optimiser, self.best)
+            tensors = checkpoint.pack(self.model, self.optimiser, self.best, self.average)
             checkpoint.write(self.folder, replace(self.state, tensors=tensors))
             self.saved = perf_counter()
         if asked:
