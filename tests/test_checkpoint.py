@@ -11,6 +11,7 @@ import torch
 from honeyguide.errors import TrainingError
 from honeyguide.files import is_temporary
 from honeyguide.train import checkpoint
+from honeyguide.train.average import Average
 from honeyguide.train.checkpoint import FILE, Progressed, differences, fingerprint
 
 ABOUT = {"model": "mf", "spec": {"width": 8, "batch": 64}, "seed": 0, "validation": None}
@@ -161,10 +162,10 @@ def test_pack_and_unpack_put_everything_back():
         optimiser.zero_grad()
         model(torch.ones(1, 3)).square().sum().backward()
         optimiser.step()
-    packed = checkpoint.pack(model, optimiser, {"weight": torch.zeros(1)}, None)
+    packed = checkpoint.pack(model, optimiser, {"weight": torch.zeros(1)}, Average(model, 0.0))
     packed = {name: tensor.detach().clone() for name, tensor in packed.items()}
     other, its_optimiser = two()
-    best = checkpoint.unpack(packed, other, its_optimiser, None)
+    best = checkpoint.unpack(packed, other, its_optimiser, Average(other, 0.0))
     assert torch.equal(best["weight"], torch.zeros(1))
     for one, two_ in ((model, optimiser), (other, its_optimiser)):
         two_.zero_grad()
@@ -175,10 +176,12 @@ def test_pack_and_unpack_put_everything_back():
 
 
 def test_weights_of_another_shape_are_refused():
-    packed = checkpoint.pack(*two(), {}, None)
+    one, optimiser = two()
+    packed = checkpoint.pack(one, optimiser, {}, Average(one, 0.0))
     model = torch.nn.Linear(4, 2)
+    none = Average(model, 0.0)
     with pytest.raises(TrainingError, match="does not fit the model"):
-        checkpoint.unpack(packed, model, torch.optim.AdamW(model.parameters()), None)
+        checkpoint.unpack(packed, model, torch.optim.AdamW(model.parameters()), none)
 
 
 def test_fingerprints_see_values_types_shapes_and_order():

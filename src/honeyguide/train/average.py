@@ -13,15 +13,18 @@ from torch import Tensor, nn
 
 
 class Average:
-    """keep: the share of itself that the mean keeps at a step, in the long run."""
+    """keep: the share of itself that the mean keeps at a step, in the long run; 0 = there is none,
+    and nothing here does anything."""
 
     def __init__(self, model: nn.Module, keep: float) -> None:
-        self.weights = {name: part.data for name, part in model.named_parameters()}
+        self.weights = {n: part.data for n, part in model.named_parameters()} if keep else {}
         self.mean = {name: part.clone() for name, part in self.weights.items()}
         self.keep = keep
 
     def step(self, number: int) -> None:
         """Take in the weights after step `number`, counted from 1."""
+        if not self.mean:
+            return
         keep = min(self.keep, number / (number + 9))
         torch._foreach_lerp_(list(self.mean.values()), list(self.weights.values()), 1 - keep)
 

@@ -129,7 +129,7 @@ def pack(
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
     best: dict[str, Tensor],
-    average: Average | None,
+    average: Average,
 ) -> dict[str, Tensor]:
     """The tensors of model, optimiser, best epoch and running mean under one set of names; nothing
     is copied."""
@@ -147,7 +147,7 @@ def unpack(
     tensors: dict[str, Tensor],
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
-    average: Average | None,
+    average: Average,
 ) -> dict[str, Tensor]:
     """Put the tensors back in place and return those of the best epoch.
 
@@ -162,8 +162,7 @@ def unpack(
     try:
         model.load_state_dict(_under("model.", tensors))
         optimiser.load_state_dict(kept)
-        if average is not None:
-            average.restore(_under("average.", tensors))
+        average.restore(_under("average.", tensors))
     except (RuntimeError, ValueError, KeyError) as error:
         raise TrainingError(
             f"The checkpoint does not fit the model: {str(error).splitlines()[0]}",

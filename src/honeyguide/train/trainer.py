@@ -7,7 +7,6 @@ random state is left as it was.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from time import perf_counter
@@ -165,7 +164,7 @@ class _Run:
         self.optimiser = torch.optim.AdamW(
             self.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
         )
-        self.average = Average(model, spec.average) if spec.average else None
+        self.average = Average(model, spec.average)
         self.steps = -(-len(self.examples) // spec.batch)
         self.best: dict[str, Tensor] = {}
         self.state = Progressed({} if folder is None else self._about())
@@ -214,7 +213,7 @@ class _Run:
                 self._epoch(interrupted)
         if self.best:
             self.model.load_state_dict(self.best)
-        elif self.average is not None:
+        else:
             self.average.swap()
         self.model.eval().to("cpu")
         self.model.settle(self.data)
@@ -238,8 +237,7 @@ class _Run:
         while state.step < self.steps:
             pending += self._step(order[state.step * spec.batch : (state.step + 1) * spec.batch])
             state.step += 1
-            if self.average is not None:
-                self.average.step(state.epoch * self.steps + state.step)
+            self.average.step(state.epoch * self.steps + state.step)
             if state.step % self.check_every == 0 or state.step == self.steps:
                 state.loss_sum += pending.item()
                 pending.zero_()
@@ -316,7 +314,7 @@ class _Run:
         }
         if self.valid is not None:
             self._tick()
-            with self.average.in_place() if self.average is not None else nullcontext():
+            with self.average.in_place():
                 value = self._validate(self.valid)
                 if state.best is None or value > state.best:
                     state.best, state.best_epoch = value, state.epoch
