@@ -135,9 +135,7 @@ def pack(
     is copied."""
     packed = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     packed |= {f"best.{name}": tensor for name, tensor in best.items()}
-    packed |= {
-        f"average.{name}": tensor for name, tensor in (average.mean if average else {}).items()
-    }
+    packed |= {f"average.{name}": tensor for name, tensor in average.mean.items()}
     for number, state in optimiser.state_dict()["state"].items():
         packed |= {f"optimiser.{number}.{key}": torch.as_tensor(v) for key, v in state.items()}
     return packed
