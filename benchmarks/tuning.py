@@ -30,7 +30,15 @@ def run_search(name: str) -> None:
     """One search and its reading of test."""
     folder = WORK / f"tuning-{name}"
     run = hg.Run(data="movielens-1m", models=MODELS, metrics=METRICS, examples=0)
-    found = hg.tune(run=run, search_by=SEARCHES[name], folder=folder, resume=folder.exists())
+    found = hg.tune(
+        run=run,
+        search_by=SEARCHES[name],
+        folder=folder,
+        resume=folder.exists(),
+        on_trial=lambda t: print(
+            t.model, t.number, t.state, t.value, f"{t.seconds:.1f}", flush=True
+        ),
+    )
     told = found.document()
     assert found.tuning is not None
     record(
@@ -55,6 +63,7 @@ def _model(tuned: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     return {
         **{key: tuned[key] for key in ("model", "default", "best", "number", "settings")},
         "seconds": tuned["seconds"],
+        "default_was_cut": trials[0]["state"] == "cut",
         "trials": len(trials),
         "states": {
             state: sum(one["state"] == state for one in trials)

@@ -187,6 +187,15 @@ def test_the_budget_ends_the_default_too_and_it_says_so():
     assert len(one.trials) == 1
 
 
+def test_a_slow_default_leaves_time_for_the_others():
+    slow = SASRec(width=32, history=8, layers=1, epochs=10_000, patience=10_000)
+    how = Search(budget=6.0, trials=4)
+    ease, mf, sasrec = found(EASE(), SMALL_MF, slow, how=how)
+    assert [one.trials[0].state for one in (ease, mf, sasrec)] == ["done", "done", "cut"]
+    assert 2.5 < sasrec.trials[0].seconds < 5.0  # two thirds of the budget, less what others took
+    assert len(ease.trials) == len(mf.trials) == 4
+
+
 # --- curves
 
 

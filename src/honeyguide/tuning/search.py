@@ -1,9 +1,11 @@
 """Several models under one time budget, each with its default first.
 
-Trial 0 of every model is its default, trained to its end as long as the budget lasts, so nothing
-is ever worse than the defaults on validation. What is left is shared out equally: a model that is
-done early (few settings, nothing better for long) leaves its rest to those after it, and closed
-forms come before models with epochs. So the yardsticks are tuned as hard as the deep models.
+Trial 0 of every model is its default, so nothing is ever worse than the defaults on validation.
+Where there are several models, defaults may take two thirds of the budget; one that needs longer is
+cut, and said to be, lest one slow model leave all others untuned. What is left is for searching.
+Both are shared out equally: a model that is done early (few settings, nothing better for long)
+leaves its rest to those after it, and closed forms come before models with epochs. So the
+yardsticks are tuned as hard as the deep models.
 
 Structural: a search sees training and validation. There is no way to hand it test.
 """
@@ -34,6 +36,7 @@ from honeyguide.tuning.propose import Sampler, propose
 from honeyguide.tuning.trials import FILE, State, Trial, TrialLog
 
 GIVE_UP = 3  # failures in a row
+FOR_DEFAULTS = 2 / 3  # of the budget, at most
 
 
 class Search(Config):
@@ -147,15 +150,16 @@ class _Run:
         }
 
     def go(self) -> list[Found]:
-        end = monotonic() + self.how.budget - sum(t.seconds for t in self.log.trials)
+        begun = monotonic() - sum(trial.seconds for trial in self.log.trials)
+        end = begun + self.how.budget
+        defaults_end = end if len(self.specs) == 1 else begun + FOR_DEFAULTS * self.how.budget
         # closed forms first: what they leave goes to models with epochs
         order = sorted(self.specs, key=lambda spec: isinstance(spec, LearnedSpec))
-        for spec in order:
-            if not self.log.of(spec.name):
-                self._try(spec, self._standing(spec), end)
         for place, spec in enumerate(order):
-            share = max(end - monotonic(), 0.0) / (len(order) - place)
-            self._go_on(spec, monotonic() + share)
+            if not self.log.of(spec.name):
+                self._try(spec, self._standing(spec), _share(defaults_end, len(order) - place))
+        for place, spec in enumerate(order):
+            self._go_on(spec, _share(end, len(order) - place))
         return [self._found(spec) for spec in self.specs]
 
     def _go_on(self, spec: Spec, end: float) -> None:
@@ -277,6 +281,12 @@ def fitted_of(trial: Trial) -> Fitted:
         epoch_seconds=float(np.median(seconds)) if seconds else None,
         journal=list(trial.curve),
     )
+
+
+def _share(end: float, among: int) -> float:
+    """When the first of so many makes room, if all get the same of what is left until `end`."""
+    now = monotonic()
+    return now + max(end - now, 0.0) / among
 
 
 def _value(trial: Trial) -> float:
