@@ -192,7 +192,8 @@ def test_a_slow_default_leaves_time_for_the_others():
     how = Search(budget=6.0, trials=4)
     ease, mf, sasrec = found(EASE(), SMALL_MF, slow, how=how)
     assert [one.trials[0].state for one in (ease, mf, sasrec)] == ["done", "done", "cut"]
-    assert 2.5 < sasrec.trials[0].seconds < 5.0  # two thirds of the budget, less what others took
+    defaults = sum(one.trials[0].seconds for one in (ease, mf, sasrec))
+    assert defaults < 0.9 * how.budget  # two thirds, and the epoch that was under way
     assert len(ease.trials) == len(mf.trials) == 4
 
 
