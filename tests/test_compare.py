@@ -2,12 +2,15 @@
 
 import json
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from commands import refused as refused_command
+from commands import typed
 from honeyguide.data.opening import Inputs
 from honeyguide.data.protocol import Protocol
 from honeyguide.data.sets import DataSet
@@ -32,6 +35,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ials": {"width": 8, "epochs": 2},
 }
 METRICS = ("ndcg@10", "recall@20", "coverage@10")
+SPLITS = ("time", "leave-last-out", "random", "new-users", "new-items", "k-fold")
+FOLD: dict[str, dict[str, Any]] = {"k-fold": {"folds": 3, "fold": 1}}
 TRAINING = Training(device="cpu", precision="f32")
 
 
@@ -123,15 +128,16 @@ class Untouchable:
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-@pytest.mark.parametrize("split", ["time", "ready-made"])
+@pytest.mark.parametrize("split", [*SPLITS, "ready-made"])
 def test_learning_is_never_handed_test(name, split):
     frame = FRAME
+    inputs = Inputs() if split == "ready-made" else Inputs(split=split, **FOLD.get(split, {}))
     if split == "ready-made":
         last = FRAME.select(pl.col("time") >= FRAME["time"].quantile(0.9)).to_series()
         frame = FRAME.with_columns(
             part=pl.when(last).then(pl.lit("test")).otherwise(pl.lit("train"))
         )
-    opened, parts = open_split(frame, Inputs())
+    opened, parts = open_split(frame, inputs)
     assert (parts.valid is None) == (split == "ready-made")
     blind = object.__new__(type(parts))
     for field in ("train", "valid", "notes"):
@@ -185,12 +191,51 @@ def test_data_that_cannot_be():
     refused(InputError, lambda: compare("no/such.csv", ["ease"]), "such.csv")
 
 
-def test_a_column_that_names_the_answer_fails_the_run():
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_column_that_names_the_answer_fails_the_run(split, tmp_path, capsys):
+    inputs = Inputs(split=split, **FOLD.get(split, {}))
     events = FRAME.with_columns(user_id=pl.col("user_id").rank("dense").cast(pl.Int64))
-    _, parts = open_split(Table(events), Inputs())
+    _, parts = open_split(Table(events), inputs)
     truth = parts.test.truth.frame()
-    people = truth.group_by("user_id").agg(pl.col("item_id").alias("will_like"))
-    refused(LeakError, lambda: compare(Table(events, users=people), ["ease"]), "will_like")
+    people = truth.group_by("user_id").agg(pl.col("item_id").alias("will_like")).sort("user_id")
+    clean = people.with_columns(pl.col("will_like").shift(1).fill_null([]))
+    for column, leaks in ((people, True), (clean, False)):
+        asked = partial(compare, Table(events, users=column), ["popular"], inputs=inputs)
+        if leaks:
+            refused(LeakError, asked, "will_like")
+        else:
+            assert asked().results[0].skipped is None
+        events.write_parquet(tmp_path / "log.parquet")
+        column.write_parquet(tmp_path / "people.parquet")
+        words = ["compare", tmp_path / "log.parquet", "--users", tmp_path / "people.parquet"]
+        words += ["--models", "popular", "--split", split]
+        words += [
+            word for key, value in FOLD.get(split, {}).items() for word in (f"--{key}", value)
+        ]
+        said = typed(capsys, *words)
+        if leaks:
+            refused_command(said, 1, "will_like")
+        else:
+            assert said.status == 0, said.err
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_split_measures_every_model(split):
+    inputs = Inputs(split=split, **({"folds": 3} if split == "k-fold" else {}))
+    told = compare(
+        FRAME, list(MODELS), inputs=inputs, settings=SETTINGS, training=TRAINING, metrics=METRICS
+    )
+    assert [r.skipped for r in told.results] == [None] * len(told.results)
+    assert len(told.results) == len(MODELS) * (3 if split == "k-fold" else 1)
+    assert len(told.differences) == len(MODELS) * (len(MODELS) - 1) / 2
+    found = {r.model: r.evaluation[METRICS[0]] for r in told.results if not r.fold}
+    if split == "new-items":
+        # nobody can list what training never saw: all are misses, and it is said
+        assert set(found.values()) == {0.0}
+        assert told.about["test_pairs_of_unknown_items"] == told.about["test_pairs"]
+    else:
+        assert min(found.values()) >= 0.0
+        assert found["ease"] > 0.0
 
 
 def test_a_file_and_its_frame_are_one(tmp_path):

@@ -1,7 +1,7 @@
 """How results look on a terminal and in a pipe: aligned, and in a pipe without colour or bars."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,11 @@ from rich.text import Text
 
 from honeyguide.data.opening import Inputs
 from honeyguide.data.sets import SETS, Kept, load, located
-from honeyguide.evaluate.statistics import Summary, summary
+from honeyguide.evaluate.flags import FLAGS
+from honeyguide.evaluate.statistics import Difference, Summary, summary
 from honeyguide.experiment import Comparison
 from honeyguide.experiment.measuring import Result
+from honeyguide.experiment.results import of_the_best
 from honeyguide.models.spec import Spec
 from honeyguide.recommender import Recommender
 from honeyguide.recommender import load as load_bundle
@@ -101,10 +103,39 @@ def comparison(told: Comparison) -> None:
         rows = [_row([r for r in measured if r.model == model], names) for model in models]
         grid(["model", *names, "fit s", "evaluate s", "memory MB"], rows)
         say("± is half a 95 % interval over users")
+        _tests(told.differences)
     for result in told.results:
+        notes(_odd(result))
         if result.skipped:
             say(f"skipped: {result.model} (seed {result.seed}): {result.skipped}")
     say("", told.verdict)
+
+
+def _tests(differences: Sequence[Difference]) -> None:
+    """The best model against each other one."""
+    if not differences:
+        return
+    best = differences[0].a
+    rows = [
+        [
+            f"{best} over {d.b}",
+            f"{d.mean:+.4f}",
+            f"{d.low:+.4f} to {d.high:+.4f}",
+            "< 0.001" if d.p_holm < 0.001 else f"{d.p_holm:.3f}",
+            "yes" if d.clear else "no",
+        ]
+        for d in of_the_best(list(differences))
+    ]
+    say("")
+    grid([differences[0].metric, "difference", "95 % interval", "p (Holm)", "told apart"], rows)
+
+
+def _odd(result: Result) -> Iterator[str]:
+    """Lists that say little, counted."""
+    flags = result.evaluation.flags if result.evaluation else {}
+    for name, count in flags.items():
+        if count:
+            yield f"{result.model}: {FLAGS[name]}, for {count:,} users"
 
 
 def tuning(told: Comparison) -> None:

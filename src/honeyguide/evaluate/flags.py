@@ -9,7 +9,11 @@ from honeyguide.data.vocab import PAD
 from honeyguide.rank.rankers import all_equal
 from honeyguide.types import NEVER, Ranking
 
-FLAGS = ("constant", "tied", "short")
+FLAGS = {  # what is said of such a list
+    "constant": "all scores of the list are equal",
+    "tied": "the cut falls between equal scores",
+    "short": "the list is shorter than asked",
+}
 
 
 def flags(ranking: Ranking, depth: int) -> dict[str, int]:

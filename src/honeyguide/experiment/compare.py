@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from honeyguide.data.sets import DataSet
@@ -149,7 +150,7 @@ def _about(opened: DataSet, parts: Split) -> dict[str, Any]:
         "items": parts.train.n_items - 1,
         "train_events": len(parts.train),
         "test_users": len(parts.test.users),
-        "test_pairs": len(parts.test.truth),
+        "test_pairs": int(np.isin(parts.test.truth.user, parts.test.users).sum()),
         "test_users_without_history": parts.test.without_history,
         "test_pairs_of_unknown_items": parts.test.unknown_items,
         "test_pairs_already_seen": parts.test.repeats,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from honeyguide.evaluate.beyond import OF_LISTS, OVERALL
+from honeyguide.evaluate.flags import FLAGS
 from honeyguide.reporting import figure, words
 from honeyguide.reporting.document import Document, Measured, Result, Test
 
@@ -136,13 +137,6 @@ def _mean(values: list[float | None]) -> float | None:
 def _training(result: Result) -> str:
     fold = "" if result.fold is None else f", fold {result.fold}"
     return f"{result.model} (seed {result.seed}{fold})"
-
-
-FLAGS = {
-    "constant": "all scores of a list are equal",
-    "tied": "the cut falls between equal scores",
-    "short": "the list is shorter than asked",
-}
 
 
 def _flags(result: Result) -> str:
