@@ -156,6 +156,104 @@ def speed() -> str:
     return said
 
 
+def scale() -> str:
+    """A large catalogue."""
+    told = read("evaluation_scale")
+    if told is None:
+        return ""
+    rows = [
+        [name, f"{told[key]['seconds']:.0f}", f"{told[key]['peak_mb_above']:.0f}"]
+        for name, key in (("the usual metrics", "default"), ("and AUC", "with auc"))
+    ]
+    return (
+        f"Full-catalogue evaluation of {told['users']:,} users × {told['items']:,} items, width "
+        f"{told['width']}, {told['machine']['cores']} cores:\n\n"
+        + table(["metrics", "seconds", "MB above the model"], rows)
+    )
+
+
+def tuning() -> str:
+    """The two searches, and their readings of test."""
+    said = []
+    for name in ("tpe", "random"):
+        told = read(f"tuning_{name}")
+        if told is None:
+            continue
+        rows = [
+            [
+                row["model"],
+                f"{row['default']:.4f}".lstrip("0") + (" (cut)" if row["default_was_cut"] else ""),
+                f"{row['best']:.4f}".lstrip("0"),
+                str(row["trials"]),
+                f"{row['seconds']:.0f}",
+                ", ".join(f"{k} {_setting(v)}" for k, v in row["settings"].items())
+                if row["number"]
+                else "the default",
+                interval(row["test"]["ndcg@10"]),
+                interval(row["test"]["hit_rate@10"]),
+            ]
+            for row in told["models"]
+        ]
+        head = ["model", "default", "best", "trials", "s", "settings", "test nDCG@10", "test HR@10"]
+        prune = "with" if told["search"]["prune"] else "without"
+        said.append(
+            f"{name}, {prune} pruning, {told['search']['budget'] / 60:.0f} minutes for all models; "
+            "default and best are nDCG@10 on validation, test was read once for each model:\n\n"
+            + table(head, rows)
+            + f"\n{told['verdict']}\n"
+        )
+    if not said:
+        return ""
+    return (
+        "MovieLens-1M, the six models under one budget on two cores. A default marked (cut) would "
+        "have needed longer than its share of the budget.\n\n" + "\n".join(said)
+    )
+
+
+def _setting(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def explanations() -> str:
+    """Whether reasons are true to the models, and what they cost."""
+    said = ""
+    told = read("explain_fidelity")
+    if told is not None:
+        orders = ("explained", "nearest", "popular", "random")
+        rows = [
+            [model, way, *(_area(ways[way][order]) for order in orders)]
+            for model, ways in told["models"].items()
+            for way in ("deletion", "insertion")
+        ]
+        said += (
+            f"The first recommendation of {told['users']} MovieLens-1M users: mean of 1 / log2(1 + "
+            f"rank) while the first {told['steps']} events of an order are taken away (deletion, "
+            "less is better) or given alone (insertion, more is better). In brackets the larger p "
+            "of a paired t test and a randomisation test against the order explained:\n\n"
+            + table(["model", "", *orders], rows)
+            + "\n"
+        )
+    told = read("explain_latency")
+    if told is not None:
+        rows = [
+            [name, f"{m['p50_ms']:.1f}", f"{m['p95_ms']:.1f}", f"{m['goal_p95_ms']:g}"]
+            for name, m in told["models"].items()
+        ]
+        said += (
+            f"One explanation of a history of {told['events']} events, names in, sentences out, "
+            "milliseconds:\n\n" + table(["model", "p50", "p95", "goal for p95"], rows)
+        )
+    return said
+
+
+def _area(told: dict[str, float]) -> str:
+    area = f"{told['area']:.3f}".lstrip("0")
+    if "p_t" not in told:
+        return area
+    p = max(told["p_t"], told["p_randomisation"])
+    return f"{area} (p {'≤ .0002' if p < 0.00025 else f'= {p:.4f}'})"
+
+
 def readme_part() -> str:
     """What the README shows."""
     return "\n".join(part for part in (movielens(), speed()) if part)
@@ -167,8 +265,10 @@ def results_page() -> str:
         "Yardsticks first": gowalla(),
         "MovieLens-1M": movielens(),
         "The simulated shop": shop(),
+        "Tuning": tuning(),
+        "Explanations": explanations(),
         "Statistics": statistics(),
-        "Speed": speed(),
+        "Speed": "\n".join(part for part in (speed(), scale()) if part),
     }
     body = "\n".join(f"## {title}\n\n{text}" for title, text in sections.items() if text)
     return (
