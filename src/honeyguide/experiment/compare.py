@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from honeyguide.experiment.folds import pooled
 from honeyguide.experiment.machine import machine
 from honeyguide.experiment.measuring import Result, measure
 from honeyguide.experiment.results import chosen, differences, verdict
-from honeyguide.experiment.run import Run
+from honeyguide.experiment.run import Run, asked_for
 from honeyguide.experiment.splitting import every_cut, open_log
 from honeyguide.models.spec import Spec
 from honeyguide.train.progress import Quiet, Reporter
@@ -82,15 +81,7 @@ def compare(
     inputs, training). watch: a progress reporter for each model and seed. on_result: told of each
     result as it comes. Raises CallError, InputError, LeakError; a model that fails is skipped.
     """
-    fields = dict(changes)
-    if models is not None:
-        fields["models"] = tuple(models)
-    if isinstance(data, str | Path):
-        fields["data"] = str(data)
-    run = (run or Run()).but(**fields)
-    run.specs()
-    for name in (*run.metrics, run.training.metric):
-        metric(name)  # a wrong name is said before anything is read
+    run = asked_for(run, data, models, changes)
     opened = open_log(data if data is not None else run.data, run.inputs)
     results, examples, first = [], Examples(run.examples), None
     for fold, parts in every_cut(opened, run.inputs):

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,6 +12,7 @@ from honeyguide.config import Config
 from honeyguide.data.opening import Inputs
 from honeyguide.errors import CallError, InputError, UnknownName
 from honeyguide.evaluate.evaluator import DEFAULT_METRICS
+from honeyguide.evaluate.metrics import metric
 from honeyguide.models.spec import Spec
 from honeyguide.models.table import spec_named
 from honeyguide.train.trainer import Training
@@ -63,6 +65,26 @@ class Run(Config):
                     f"The models are: {', '.join(self.models)}.",
                 )
         return [spec_named(name)(**self.settings.get(name, {})) for name in self.models]
+
+
+def asked_for(
+    run: Run | None, data: object, models: Sequence[str] | None, changes: dict[str, Any]
+) -> Run:
+    """The run that a call describes: `run` with what is said beside it.
+
+    data: stands in the run if it is a name or a file. Raises CallError where a model, a setting or
+    a metric is named wrongly, before any data is read.
+    """
+    fields = dict(changes)
+    if models is not None:
+        fields["models"] = tuple(models)
+    if isinstance(data, str | Path):
+        fields["data"] = str(data)
+    run = (run or Run()).but(**fields)
+    run.specs()
+    for name in (*run.metrics, run.training.metric):
+        metric(name)
+    return run
 
 
 def run_file(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from honeyguide.experiment.compare import Comparison, compared, refuse_deeper
 from honeyguide.experiment.examples import Examples
 from honeyguide.experiment.machine import peak_memory_mb, reset_peak_memory
 from honeyguide.experiment.measuring import Result, measured, train_on
-from honeyguide.experiment.run import Run
+from honeyguide.experiment.run import Run, asked_for
 from honeyguide.experiment.splitting import cut, open_log
 from honeyguide.models.spec import Spec
 from honeyguide.train.progress import Quiet, Reporter
@@ -39,12 +39,7 @@ def tune(
     final reading sees the test part. The document of what comes back holds the trials under
     `tuning`. Raises CallError, InputError, LeakError, TrainingError.
     """
-    fields = dict(changes)
-    if models is not None:
-        fields["models"] = tuple(models)
-    if isinstance(data, str | Path):
-        fields["data"] = str(data)
-    run = (run or Run()).but(**fields)
+    run = asked_for(run, data, models, changes)
     specs, how = run.specs(), search_by or Search()
     opened = open_log(data if data is not None else run.data, run.inputs)
     if opened.protocol.split == "k-fold" and run.inputs.fold is None:

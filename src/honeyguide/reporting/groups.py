@@ -7,16 +7,7 @@ from markupsafe import Markup
 from honeyguide.evaluate.slices import FEWEST_USERS
 from honeyguide.reporting import figure, words
 from honeyguide.reporting.document import Document, Measured, Slice
-from honeyguide.reporting.overview import between, metrics, of, ranked
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What one model gets in one group."""
-
-    value: str
-    around: str
-    mark: Markup
+from honeyguide.reporting.overview import Cell, between, metrics, of, ranked
 
 
 @dataclass(frozen=True, slots=True)
