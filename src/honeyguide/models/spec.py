@@ -136,6 +136,10 @@ class Solved(ABC):
 class Learned(ABC):
     """Learns by descent."""
 
+    def prepare(self, data: TrainingData) -> None:
+        """Before the first step: whatever losses need of the data as a whole (a graph, say)."""
+        return
+
     @abstractmethod
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         """Mean loss over the targets of a batch."""
@@ -197,6 +201,15 @@ class UserRows(Vectors):
         """The fingerprint of the history that each row was trained on; 0 = none."""
         return self.user.get_buffer("as_of")
 
+    def rows(self, users: Int64[Tensor, " B"]) -> Float32[Tensor, "B D"]:
+        """The query vectors of trained users."""
+        rows: Tensor = self.user(users)
+        return rows
+
+    def priors(self, users: Int64[Tensor, " B"]) -> Float32[Tensor, "B D"]:
+        """What folding in starts from for users with a trained row; strangers start from zero."""
+        return self.rows(users)
+
     @abstractmethod
     def fold_in(self, query: Query, prior: Float32[Tensor, "B D"]) -> Float32[Tensor, "B D"]:
         """The vector of each query given its history, near `prior` where that is not zero."""
@@ -209,14 +222,17 @@ class UserRows(Vectors):
         return (query.user >= 0) & (self.as_of[row] == query.as_of) & (query.as_of != 0)
 
     def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
-        trained, known = self.trained(query), query.user >= 0
-        rows = torch.zeros(len(query), self.user.embedding_dim, device=known.device)
-        rows[known] = self.user(query.user[known])
+        trained = self.trained(query)
         if bool(trained.all()):
-            return rows
-        stale = ~trained
-        folded = self.fold_in(_some(query, stale), rows[stale])
-        return rows.index_put((stale.nonzero(as_tuple=True)[0],), folded)
+            return self.rows(query.user)
+        asked = _some(query, ~trained)
+        known = asked.user >= 0
+        prior = self.user.weight.new_zeros(len(asked), self.user.embedding_dim)
+        prior[known] = self.priors(asked.user[known])
+        vectors = prior.new_zeros(len(query), prior.shape[1])
+        vectors[trained] = self.rows(query.user[trained])
+        vectors[~trained] = self.fold_in(asked, prior)
+        return vectors
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.items.weight

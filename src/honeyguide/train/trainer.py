@@ -36,6 +36,7 @@ from honeyguide.train.device import Precision, autocast, choose_device, choose_p
 from honeyguide.train.disk import writing
 from honeyguide.train.interruption import interruptions
 from honeyguide.train.journal import Journal
+from honeyguide.train.optimiser import RowAdamW
 from honeyguide.train.progress import Moment, Quiet, Reporter
 from honeyguide.train.solving import means_too_little_memory, solve
 
@@ -160,10 +161,9 @@ class _Run:
         self.precision = choose_precision(device, training.precision)
         self.autocast = autocast(device, self.precision)
         model.to(device)
+        model.prepare(data)
         self.parameters = list(model.parameters())
-        self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
-        )
+        self.optimiser = RowAdamW(self.parameters, spec.learning_rate, spec.weight_decay)
         self.average = Average(model, spec.average)
         self.steps = -(-len(self.examples) // spec.batch)
         self.best: dict[str, Tensor] = {}

@@ -1,0 +1,221 @@
+"""The losses over pairs in one pass: looked-up rows, scores, loss and the gradient of each row.
+
+Special: numba instead of a dozen operations of torch, each of which writes (B, N, D) to memory and
+reads it again. The plain formulas stay in losses.py, serve other devices, and a test holds that the
+two agree.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from numba import njit
+from torch import Tensor
+
+MODES = {"bpr": 0, "bce": 1, "gbce": 2, "mse": 3, "ccl": 4}
+FAST = {"contract", "reassoc", "nsz"}  # sums may be reordered; a NaN stays one
+
+
+def told(
+    users: Float[Tensor, "U D"],
+    items: Float[Tensor, "I D"],
+    user: Int64[Tensor, " B"],
+    wanted: Int64[Tensor, " B"],
+    unwanted: Int64[Tensor, "B N"],
+    *,
+    loss: str,
+    heat: float,
+    cosine: bool,
+    ridge: float,
+    first: float = 0.0,
+    second: float = 0.0,
+) -> Float[Tensor, ""]:
+    """The loss named so of pairs and their negatives, plus the ridge; gradients hold rows only.
+
+    users, items: parameters on the CPU, f32. first, second: what else the loss looks at (gbce: the
+    power of a positive; mse: weight; ccl: margin and weight).
+    """
+    numbers = (MODES[loss], heat, cosine, ridge, first, second)
+    summed: Tensor = _Pairs.apply(users, items, user, wanted, unwanted, numbers)  # type: ignore[no-untyped-call]
+    return summed
+
+
+class _Pairs(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        users: Tensor,
+        items: Tensor,
+        user: Tensor,
+        wanted: Tensor,
+        unwanted: Tensor,
+        numbers: tuple[int, float, bool, float, float, float],
+    ) -> Tensor:
+        mode, *rest = numbers
+        width, count = users.shape[1], unwanted.shape[1]
+        asking = torch.empty(min(len(user), len(users)), width)
+        asked = torch.empty(min(len(user) * (1 + count), len(items)), width)
+        rows = [torch.empty(len(part), dtype=torch.int64) for part in (asking, asked)]
+        loss, many_users, many_items = _pass(
+            users.detach().numpy(),
+            items.detach().numpy(),
+            user.numpy(),
+            wanted.numpy(),
+            unwanted.numpy(),
+            mode,
+            *rest,
+            *(part.numpy() for part in (*rows, asking, asked)),
+        )
+        ctx.shapes = users.shape, items.shape
+        ctx.save_for_backward(
+            rows[0][:many_users], asking[:many_users], rows[1][:many_items], asked[:many_items]
+        )
+        return torch.tensor(loss, dtype=torch.float32)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        user_rows, asking, item_rows, asked = ctx.saved_tensors
+        scale = grads[0].item()
+        if scale != 1:
+            asking, asked = asking * scale, asked * scale
+        of_users, of_items = ctx.shapes
+        return (
+            _sparse(user_rows, asking, of_users),
+            _sparse(item_rows, asked, of_items),
+            *[None] * 4,
+        )
+
+
+def _sparse(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
+    made: Tensor = torch.sparse_coo_tensor(rows[None], values, shape, check_invariants=False)
+    return made
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _softplus(x):  # type: ignore[no-untyped-def]
+    return max(x, np.float32(0)) + np.log1p(np.exp(-abs(x)))
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _sigmoid(x):  # type: ignore[no-untyped-def]
+    return np.float32(1) / (np.float32(1) + np.exp(-x))
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _slopes(scores, mode, first, second, out):  # type: ignore[no-untyped-def]
+    """The loss of one target (scores[0]) and its negatives; out: its slope by each score."""
+    many = np.float32(len(scores) - 1)
+    loss, one = np.float32(0), np.float32(1)
+    if mode == 0:
+        out[0] = 0
+        for n in range(1, len(scores)):
+            apart = scores[0] - scores[n]
+            loss += _softplus(-apart) / many
+            slope = _sigmoid(-apart) / many
+            out[n] = slope
+            out[0] -= slope
+    elif mode <= 2:
+        power = first if mode == 2 else one
+        share = one / (one + many)
+        loss = power * _softplus(-scores[0]) * share
+        out[0] = -power * _sigmoid(-scores[0]) * share
+        for n in range(1, len(scores)):
+            loss += _softplus(scores[n]) * share
+            out[n] = _sigmoid(scores[n]) * share
+    elif mode == 3:
+        loss = (one - scores[0]) ** 2
+        out[0] = -2 * (one - scores[0])
+        for n in range(1, len(scores)):
+            loss += first * scores[n] ** 2 / many
+            out[n] = 2 * first * scores[n] / many
+    else:
+        loss = one - scores[0]
+        out[0] = -one
+        for n in range(1, len(scores)):
+            over = scores[n] - first
+            out[n] = second / many if over > 0 else np.float32(0)
+            loss += out[n] * over
+    return loss
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+def _pass(  # type: ignore[no-untyped-def]
+    users,
+    items,
+    user,
+    wanted,
+    unwanted,
+    mode,
+    heat,
+    cosine,
+    ridge,
+    first,
+    second,
+    user_rows,
+    item_rows,
+    user_grads,
+    item_grads,
+):
+    width, negatives, batch = users.shape[1], unwanted.shape[1], len(user)
+    heat, ridge = np.float32(heat), np.float32(ridge)
+    first, second = np.float32(first), np.float32(second)
+    share, one = np.float32(1.0 / batch), np.float32(1)
+    user_place = np.full(len(users), -1, np.int32)
+    item_place = np.full(len(items), -1, np.int32)
+    scores = np.empty(1 + negatives, np.float32)
+    slopes = np.empty(1 + negatives, np.float32)
+    inverse = np.empty(1 + negatives, np.float32)  # 1 / length of each item's vector, or 1
+    total, many_users, many_items = 0.0, 0, 0
+    for b in range(batch):
+        x = users[user[b]]
+        squared = np.float32(0)
+        for d in range(width):
+            squared += x[d] * x[d]
+        size = squared
+        own = one / max(np.sqrt(squared), np.float32(1e-12)) if cosine else one
+        for n in range(1 + negatives):
+            y = items[wanted[b] if n == 0 else unwanted[b, n - 1]]
+            dot, squared = np.float32(0), np.float32(0)
+            for d in range(width):
+                dot += x[d] * y[d]
+                squared += y[d] * y[d]
+            size += squared if n == 0 else squared / np.float32(negatives)
+            inverse[n] = one / max(np.sqrt(squared), np.float32(1e-12)) if cosine else one
+            scores[n] = dot * own * inverse[n] / heat
+        total += _slopes(scores, mode, first, second, slopes) + ridge * size
+        at = user_place[user[b]]
+        if at < 0:
+            at = many_users
+            user_place[user[b]] = at
+            user_rows[at] = user[b]
+            user_grads[at, :] = 0
+            many_users += 1
+        gx = user_grads[at]
+        turned = np.float32(0)
+        for n in range(1 + negatives):
+            item = wanted[b] if n == 0 else unwanted[b, n - 1]
+            at = item_place[item]
+            if at < 0:
+                at = many_items
+                item_place[item] = at
+                item_rows[at] = item
+                item_grads[at, :] = 0
+                many_items += 1
+            y, gy = items[item], item_grads[at]
+            # by dot: g_y = slope x + ridge y; by cosine the part along y falls out of it
+            across = slopes[n] * share * own * inverse[n] / heat
+            along = 2 * ridge * share
+            if n > 0:
+                along /= np.float32(negatives)
+            if cosine:
+                pulled = slopes[n] * share * scores[n]
+                turned += pulled
+                along -= pulled * inverse[n] * inverse[n]
+            for d in range(width):
+                gx[d] += across * y[d]
+                gy[d] += across * x[d] + along * y[d]
+        along = 2 * ridge * share - turned * own * own
+        for d in range(width):
+            gx[d] += along * x[d]
+    return total / batch, many_users, many_items

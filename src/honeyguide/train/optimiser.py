@@ -1,0 +1,126 @@
+"""Adam that touches only the rows of a table that a step has looked up.
+
+A gradient that holds rows (embedding with sparse=True) updates these rows and their moments; all
+others stay where they are, so a step costs as much as its batch and not as much as the tables.
+Kingma and Ba 2015, with decoupled weight decay (Loshchilov and Hutter 2019). Differences to dense
+Adam on the same gradients: a row that is not looked up does not move on its old momentum, its
+moments do not fade meanwhile, and each row counts its own steps, so that the bias correction of a
+rare row is that of its few steps. Dense gradients take torch's fused AdamW.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+
+class RowAdamW(torch.optim.AdamW):
+    """torch's AdamW, fused, with a kernel of our own where the gradient of a parameter is sparse.
+
+    State of such a parameter (N, D): exp_avg and exp_avg_sq (N, D), step (N,) by row.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float) -> None:
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay, fused=True)
+        self.places: dict[Tensor, np.ndarray] = {}
+
+    def step(self, closure: Any = None) -> Any:
+        """One update from the gradients that stand at the parameters."""
+        assert closure is None, "the loop computes gradients itself"
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None and parameter.grad.is_sparse:
+                    self._rows(parameter, group)
+        return super().step()
+
+    def _rows(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        grad, parameter.grad = parameter.grad, None  # nothing is left for the dense update
+        assert grad is not None
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros(len(parameter), dtype=torch.float32)
+            state["step"] = state["step"].to(parameter.device)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        b1, b2 = group["betas"]
+        settings = (group["lr"], b1, b2, group["eps"], group["weight_decay"])
+        if parameter.device.type != "cpu" or grad._values().ndim != 2:
+            rows_by_torch(parameter, grad, state, *settings)
+            return
+        place = self.places.setdefault(parameter, np.full(len(parameter), -1, np.int32))
+        _update(
+            parameter.detach().numpy(),
+            state["exp_avg"].numpy(),
+            state["exp_avg_sq"].numpy(),
+            state["step"].numpy(),
+            grad._indices()[0].numpy(),
+            grad._values().numpy(),
+            place,
+            *(np.float32(value) for value in settings),
+        )
+
+
+def rows_by_torch(
+    parameter: Tensor,
+    grad: Tensor,
+    state: dict[str, Tensor],
+    lr: float,
+    b1: float,
+    b2: float,
+    eps: float,
+    weight_decay: float,
+) -> None:
+    """The same without the kernel, for other devices."""
+    grad = grad.coalesce()
+    rows, values = grad.indices()[0], grad.values()
+    count = state["step"][rows] + 1
+    first = state["exp_avg"][rows].lerp(values, 1 - b1)
+    second = state["exp_avg_sq"][rows].lerp(values.square(), 1 - b2)
+    wide = (-1, *[1] * (values.ndim - 1))
+    root = (second / (1 - b2**count).view(wide)).sqrt() + eps
+    weights = parameter.detach()
+    moved = weights[rows] * (1 - lr * weight_decay)
+    weights[rows] = moved - lr / (1 - b1**count).view(wide) * first / root
+    state["step"][rows], state["exp_avg"][rows], state["exp_avg_sq"][rows] = count, first, second
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")
+def _update(  # type: ignore[no-untyped-def]
+    weights, first, second, steps, rows, grads, place, lr, b1, b2, eps, decay
+):
+    # a row may come several times: its gradients are added up where it came first
+    width, count = weights.shape[1], 0
+    one = np.float32(1)
+    summed = np.empty((len(rows), width), np.float32)
+    taken = np.empty(len(rows), np.int64)
+    for n in range(len(rows)):
+        row = rows[n]
+        at = place[row]
+        grad = grads[n]
+        if at < 0:
+            place[row] = count
+            taken[count] = row
+            out = summed[count]
+            for d in range(width):
+                out[d] = grad[d]
+            count += 1
+        else:
+            out = summed[at]
+            for d in range(width):
+                out[d] += grad[d]
+    for n in range(count):
+        row = taken[n]
+        place[row] = -1
+        steps[row] += one
+        step = lr / (one - b1 ** steps[row])
+        scale = one / (one - b2 ** steps[row])
+        w, m, v, grad = weights[row], first[row], second[row], summed[n]
+        keep = one - lr * decay
+        for d in range(width):
+            g = grad[d]
+            m[d] += (one - b1) * (g - m[d])
+            v[d] += (one - b2) * (g * g - v[d])
+            w[d] = keep * w[d] - step * m[d] / (np.sqrt(v[d] * scale) + eps)
