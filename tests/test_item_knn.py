@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from honeyguide.models.item_knn import ItemKNN
+from honeyguide.nn import neighbours
 from matrices import dense, everyone, fitted, random_log
 
 
@@ -45,5 +46,7 @@ def test_the_nearest_are_kept(monkeypatch, block):
 def test_the_kernel_gives_what_torch_gives():
     log, spec = random_log(users=200), ItemKNN(k=6)
     model, asked = fitted(spec, log), everyone(log, spec)
-    plain = model._by_torch(asked)
+    pairs = asked.pairs(spec.rule)
+    entries = (pairs.items, pairs.weights, pairs.offsets, model.neighbour, model.likeness)
+    plain = neighbours._by_torch(torch.zeros(len(asked), log.n_items), *entries)
     torch.testing.assert_close(model.score(asked)[:, 1:], plain[:, 1:], rtol=1e-5, atol=1e-6)

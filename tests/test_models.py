@@ -8,16 +8,24 @@ import contracts
 from contracts import CONTRACTS
 from declared import Declared
 from honeyguide.errors import UnknownName
+from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
+from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
+from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.table import MODELS, spec_named
+from honeyguide.models.xsimgcl import XSimGCL
 
 SMALL_MF = MF(width=2, epochs=60, learning_rate=0.05, batch=64, l2=0.1)
 SMALL_SASREC = SASRec(width=8, layers=1, history=12, epochs=10, batch=8, learning_rate=0.01)
+SMALL_NEUMF = NeuMF(
+    width=2, hidden=(4,), epochs=60, learning_rate=0.05, batch=64, dropout=0.0, l2=0.01
+)
+SMALL_GCN = LightGCN(width=4, epochs=30, learning_rate=0.05, batch=64)
 
 # A model of the table that is missing here fails the collection; a variant is one more line.
 DECLARED: dict[str, dict[str, Declared]] = {
@@ -31,8 +39,27 @@ DECLARED: dict[str, dict[str, Declared]] = {
     "mf": {
         "mf": Declared(SMALL_MF),
         "mf-bpr": Declared(SMALL_MF.but(loss="bpr", negatives=4, l2=0.03)),
+        "mf-cosine": Declared(SMALL_MF.but(similarity="cosine", width=4, temperature=0.3, l2=0.01)),
+        "mf-bce": Declared(SMALL_MF.but(loss="bce", negatives=4, l2=0.01)),
+        "mf-gbce": Declared(SMALL_MF.but(loss="gbce", negatives=4, l2=0.01)),
+        "mf-mse": Declared(SMALL_MF.but(loss="mse", negatives=4, l2=0.01)),
+        "mf-ccl": Declared(SMALL_MF.but(loss="ccl", similarity="cosine", negatives=4, l2=1e-4)),
+        "mf-directau": Declared(
+            SMALL_MF.but(loss="directau", similarity="cosine", width=4, l2=0.01)
+        ),
         "mf-sampled": Declared(SMALL_MF.but(loss="sampled-softmax", negatives=16)),
     },
+    "chebycf": {"chebycf": Declared(ChebyCF(rank=4, k=30))},
+    "neumf": {
+        "neumf": Declared(SMALL_NEUMF),
+        "gmf": Declared(SMALL_NEUMF.but(parts="gmf")),
+        "mlp": Declared(SMALL_NEUMF.but(parts="mlp", hidden=(8, 4))),
+    },
+    "lightgcn": {
+        "lightgcn": Declared(SMALL_GCN),
+        "lightgcn-bpr": Declared(SMALL_GCN.but(loss="bpr", negatives=2, epochs=20)),
+    },
+    "xsimgcl": {"xsimgcl": Declared(XSimGCL(**SMALL_GCN.but(layers=2).model_dump()))},
     "sasrec": {
         "sasrec": Declared(SMALL_SASREC),
         "sasrec-sampled": Declared(SMALL_SASREC.but(loss="sampled-softmax", negatives=16)),

@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from honeyguide.experiment.lists import evaluate_predictions as evaluate_predictions
     from honeyguide.experiment.run import Run as Run
     from honeyguide.experiment.tuning import tune as tune
+    from honeyguide.models.chebycf import ChebyCF as ChebyCF
     from honeyguide.models.ease import EASE as EASE
     from honeyguide.models.ials import IALS as IALS
     from honeyguide.models.item_knn import ItemKNN as ItemKNN
+    from honeyguide.models.lightgcn import LightGCN as LightGCN
     from honeyguide.models.mf import MF as MF
+    from honeyguide.models.neumf import NeuMF as NeuMF
     from honeyguide.models.popular import Popular as Popular
     from honeyguide.models.sasrec import SASRec as SASRec
+    from honeyguide.models.xsimgcl import XSimGCL as XSimGCL
     from honeyguide.recommender.recommender import Recommender as Recommender
     from honeyguide.recommender.recommender import load as load
     from honeyguide.reporting.report import report as report
@@ -48,6 +52,10 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "Inputs": ("data.opening", "Inputs"),
     "ItemKNN": ("models.item_knn", "ItemKNN"),
     "MF": ("models.mf", "MF"),
+    "ChebyCF": ("models.chebycf", "ChebyCF"),
+    "LightGCN": ("models.lightgcn", "LightGCN"),
+    "NeuMF": ("models.neumf", "NeuMF"),
+    "XSimGCL": ("models.xsimgcl", "XSimGCL"),
     "Popular": ("models.popular", "Popular"),
     "Protocol": ("data.protocol", "Protocol"),
     "Recommender": ("recommender.recommender", "Recommender"),

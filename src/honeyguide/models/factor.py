@@ -27,8 +27,8 @@ from honeyguide.models.spec import (
     LearnedSpec,
     NotNegative,
     Positive,
+    RowVectors,
     Schema,
-    UserRows,
 )
 from honeyguide.nn import losses, pairs
 
@@ -110,7 +110,7 @@ class FactorSpec(LearnedSpec):
         return super().standing() | {"l2": self.ridge}
 
 
-class Factors(UserRows, Learned):
+class Factors(RowVectors, Learned):
     """user.weight (U, D), items.weight (I, D): the vectors, or what they are computed from."""
 
     def __init__(self, spec: FactorSpec, schema: Schema) -> None:

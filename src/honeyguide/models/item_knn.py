@@ -9,14 +9,13 @@ from typing import Annotated, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float32
-from numba import njit
 from torch import Tensor
 
 from honeyguide.config import Choice, Range
 from honeyguide.data.query import Query
 from honeyguide.data.training import TrainingData
 from honeyguide.models.spec import Count, Dense, NotNegative, Schema, Solved, Spec, never_pad
-from honeyguide.nn.parallel import over_rows
+from honeyguide.nn.neighbours import add_up, keep_largest
 
 BLOCK = 1024  # items whose similarities are held at once: I x BLOCK floats
 
@@ -60,45 +59,16 @@ class ItemKNNModel(Dense, Solved):
             matrix.data *= np.repeat(weight, lengths)
         columns = matrix.T.tocsr()
         norm = np.asarray(columns.power(2).sum(axis=1)).ravel() ** self.settings.alpha
-        neighbour, likeness = self.neighbour.numpy(), self.likeness.numpy()
         for start in range(0, self.schema.items, BLOCK):
             stop = min(start + BLOCK, self.schema.items)
             together = (columns[start:stop] @ matrix).toarray()  # (block, I)
             scale = norm[start:stop, None] * norm[None] + self.settings.shrink
             together /= np.maximum(scale, 1e-9)
             together[np.arange(stop - start), np.arange(start, stop)] = 0
-            top = torch.from_numpy(together).topk(self.width, dim=1)
-            neighbour[start:stop] = top.indices.numpy()
-            likeness[start:stop] = top.values.numpy()
+            keep_largest(together, start, self.neighbour, self.likeness)
 
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
-        if self.neighbour.device.type != "cpu":
-            return never_pad(self._by_torch(query))
         pairs = query.pairs(self.spec.rule)
-        scores = torch.zeros(len(query), self.schema.items)
-        out, neighbour, likeness = scores.numpy(), self.neighbour.numpy(), self.likeness.numpy()
-        offsets, items = pairs.offsets.numpy(), pairs.items.numpy()
-        weights = pairs.weights.numpy()
-        over_rows(
-            len(query),
-            lambda a, b: _add_up(offsets[a : b + 1], items, weights, neighbour, likeness, out[a:b]),
+        return never_pad(
+            add_up(pairs.items, pairs.weights, pairs.offsets, self.neighbour, self.likeness)
         )
-        return never_pad(scores)
-
-    def _by_torch(self, query: Query) -> Float32[Tensor, "B I"]:
-        """The same without the kernel, for other devices."""
-        pairs = query.pairs(self.spec.rule)
-        scores = torch.zeros(len(query), self.schema.items, device=self.likeness.device)
-        places = pairs.rows()[:, None] * self.schema.items + self.neighbour[pairs.items].long()
-        values = self.likeness[pairs.items] * pairs.weights[:, None]
-        scores.view(-1).index_add_(0, places.view(-1), values.view(-1))
-        return scores
-
-
-@njit(cache=True, nogil=True)
-def _add_up(offsets, items, weights, neighbour, likeness, out):  # type: ignore[no-untyped-def]
-    for row in range(len(offsets) - 1):
-        for place in range(offsets[row], offsets[row + 1]):
-            item, weight = items[place], weights[place]
-            for n in range(neighbour.shape[1]):
-                out[row, neighbour[item, n]] += likeness[item, n] * weight

@@ -49,6 +49,12 @@ class MFModel(Factors):
         self.pull: Tensor  # ridge per event of the history
         self.register_buffer("pull", torch.tensor(1.0))
 
+    def prepare(self, data: TrainingData) -> None:
+        if self.factors.loss == "directau":  # draws no negatives: nothing would move these items
+            taken = np.bincount(data.interactions.item, minlength=self.schema.items)
+            with torch.no_grad():
+                self.items.weight[torch.from_numpy(taken == 0)] = 0
+
     def tables(self) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
         return self.user.weight, self.items.weight
 

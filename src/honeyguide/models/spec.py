@@ -179,8 +179,8 @@ class Vectors(Model):
         return scores.masked_fill(items == PAD, NEVER)
 
 
-class UserRows(Vectors):
-    """Vectors whose queries have a trained row each, valid while the history is the trained one.
+class UserRows(Model):
+    """Queries have a trained row each, valid while the history is the trained one.
 
     Another history is folded in, starting from the trained row, or from zero for a stranger.
     """
@@ -221,7 +221,8 @@ class UserRows(Vectors):
         row = query.user.clamp(min=0)
         return (query.user >= 0) & (self.as_of[row] == query.as_of) & (query.as_of != 0)
 
-    def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
+    def query_rows(self, query: Query) -> Float32[Tensor, "B D"]:
+        """The row of each query, trained or folded in."""
         trained = self.trained(query)
         if bool(trained.all()):
             return self.rows(query.user)
@@ -234,11 +235,18 @@ class UserRows(Vectors):
         vectors[~trained] = self.fold_in(asked, prior)
         return vectors
 
-    def item_vectors(self) -> Float32[Tensor, "I D"]:
-        return self.items.weight
-
     def answered_by(self, query: Query) -> list[AnsweredBy]:
         return ["trained-row" if row else "fold-in" for row in self.trained(query).tolist()]
+
+
+class RowVectors(UserRows, Vectors):
+    """Rows that are query vectors."""
+
+    def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
+        return self.query_rows(query)
+
+    def item_vectors(self) -> Float32[Tensor, "I D"]:
+        return self.items.weight
 
 
 def never_pad(scores: Float[Tensor, "B I"]) -> Float[Tensor, "B I"]:

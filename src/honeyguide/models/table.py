@@ -1,17 +1,20 @@
 """All models, by the names of their papers. A new model is one file and one line here."""
 
 from honeyguide.errors import UnknownName
+from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
+from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
+from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.spec import Spec
+from honeyguide.models.xsimgcl import XSimGCL
 
-MODELS: dict[str, type[Spec]] = {
-    spec.name: spec for spec in (Popular, ItemKNN, EASE, IALS, MF, SASRec)
-}
+_ALL = (Popular, ItemKNN, EASE, ChebyCF, IALS, MF, NeuMF, LightGCN, XSimGCL, SASRec)
+MODELS: dict[str, type[Spec]] = {spec.name: spec for spec in _ALL}
 
 
 def spec_named(name: str) -> type[Spec]:

@@ -70,7 +70,7 @@ class XSimGCLModel(LightGCNModel):
         )
         told = self.told(batch, mean[:users], mean[users:])
         items = batch.target[:, 0] if batch.row is None else batch.row.items
-        for nodes in (batch.query.user.unique(), items.unique() + users):
+        for nodes in (torch.unique(batch.query.user), torch.unique(items) + users):
             contrast = losses.info_nce(mean[nodes], layer[nodes], spec.contrast_temperature)
             told = told.add(contrast, alpha=spec.contrast)
         return told

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from numba import njit
 from torch import Tensor
 
@@ -48,11 +48,9 @@ class Edges:
         users = self.matrix.shape[0]
         if nodes.device.type != "cpu":
             return self._by_torch(nodes)
-        nodes = nodes.contiguous()
-        out = torch.empty_like(nodes)
-        held, received = nodes.numpy(), out.numpy()
-        _sum(self.matrix, held[users:], received[:users])
-        _sum(self.transposed, held[:users], received[users:])
+        out = torch.empty_like(nodes, memory_format=torch.contiguous_format)
+        times(self.matrix, nodes[users:], out[:users])
+        times(self.transposed, nodes[:users], out[users:])
         return out
 
     def _by_torch(self, nodes: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
@@ -157,13 +155,20 @@ def _tensor(matrix: sp.csr_array) -> Tensor:
     )
 
 
-def _sum(matrix: sp.csr_array, held: np.ndarray, out: np.ndarray) -> None:
+def times(
+    matrix: sp.csr_array, table: Float[Tensor, "J D"], out: Float[Tensor, "N D"] | None = None
+) -> Float[Tensor, "N D"]:
+    """A sparse (N, J) matrix times a dense table, on the CPU; into `out` where that is given."""
+    if out is None:
+        out = torch.empty(matrix.shape[0], table.shape[1])
+    held, received = table.contiguous().numpy(), out.numpy()
     over_rows(
         len(out),
         lambda a, b: _neighbours(
-            matrix.indptr[a : b + 1], matrix.indices, matrix.data, held, out[a:b]
+            matrix.indptr[a : b + 1], matrix.indices, matrix.data, held, received[a:b]
         ),
     )
+    return out
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")

@@ -80,9 +80,8 @@ def _uniformity(vectors: Float[Tensor, "M D"]) -> Float[Tensor, ""]:
     if count < 2:
         return vectors.new_zeros(())
     closeness = torch.exp(4 * (vectors @ vectors.T) - 4)
-    mean: Tensor = (closeness.sum() - closeness.diagonal().sum()) / (count * (count - 1))
-    logged: Tensor = mean.log()
-    return logged
+    others: Tensor = closeness.sum() - closeness.diagonal().sum()
+    return torch.log(others / (count * (count - 1)))
 
 
 def info_nce(

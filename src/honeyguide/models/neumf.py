@@ -1,0 +1,198 @@
+"""NeuMF: a factorisation and a perceptron over the same pair, joined in a last layer.
+
+He et al. 2017, "Neural collaborative filtering": GMF, MLP and NeuMF by the setting `parts`.
+Differences: both parts are trained together from the start; the first layer of the perceptron is
+taken apart into what the user and what the item give to it, so that a user's share is computed once
+for all items; a history other than the trained one gives a user row by a linear map of the vectors
+of its items, fitted by ridge regression to the trained rows, plus what that map had missed of the
+user's own row.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor, nn
+
+from honeyguide.config import Choice, Range
+from honeyguide.data.batch import Batch, Unit
+from honeyguide.data.interactions import Interactions
+from honeyguide.data.query import Pairs, Query, fingerprints
+from honeyguide.data.sample import Sampler
+from honeyguide.data.training import TrainingData
+from honeyguide.data.vocab import PAD
+from honeyguide.models.factor import looked_up
+from honeyguide.models.spec import (
+    Count,
+    Learned,
+    LearnedSpec,
+    NotNegative,
+    Positive,
+    Schema,
+    Share,
+    Spec,
+    UserRows,
+    never_pad,
+)
+from honeyguide.nn import losses
+from honeyguide.types import NEVER
+
+WORKING = 32 << 20  # bytes of hidden values held at once while all items are scored
+
+
+class NeuMF(LearnedSpec):
+    """Neural matrix factorisation."""
+
+    name: ClassVar[str] = "neumf"
+
+    parts: Literal["both", "gmf", "mlp"] = "both"
+    """Which halves there are; both is NeuMF."""
+    width: Annotated[Count, Choice((16, 32, 64))] = 64
+    """Numbers per user and item in each part."""
+    hidden: tuple[Count, ...] = (128, 64)
+    """Widths of the perceptron's layers."""
+    dropout: Annotated[Share, Range(0, 0.5)] = 0.1
+    """Share of hidden values set to zero. Raise it on small data."""
+    loss: Literal["bce", "bpr"] = "bce"
+    """bce is the paper's."""
+    negatives: Count = 4
+    """Negatives per positive."""
+    sampler: Literal["uniform", "popularity"] = "uniform"
+    """How negatives are drawn. popularity is harder."""
+    l2: Annotated[NotNegative, Range(1e-7, 1e-2, log=True)] = 0.0
+    """Ridge on the looked-up rows, for each pair."""
+    batch: Count = 1024
+    """Pairs per step, negatives not counted."""
+    learning_rate: Annotated[Positive, Range(2e-4, 1e-2, log=True)] = 1e-3
+    """Step size of Adam."""
+
+    @property
+    def unit(self) -> Unit:
+        return "pair"
+
+    @property
+    def drawn(self) -> tuple[int, bool, Sampler]:
+        return self.negatives, False, self.sampler
+
+    def build(self, schema: Schema) -> "NeuMFModel":
+        return NeuMFModel(self, schema)
+
+
+class NeuMFModel(UserRows, Learned):
+    """user.weight (U, E), items.weight (I, E): the factorisation's half, the perceptron's half (E is
+    2 D, or D where there is one part).
+
+    user.rest (U, E): what `carry` (E, E) misses of the trained rows.
+    """
+
+    def __init__(self, spec: NeuMF, schema: Schema) -> None:
+        self.halves = 2 if spec.parts == "both" else 1
+        super().__init__(spec, schema, self.halves * spec.width)
+        self.settings = spec
+        # starts as a plain factorisation
+        self.of_factors = nn.Parameter(torch.ones(spec.width)) if spec.parts != "mlp" else None
+        self.perceptron = _Perceptron(spec) if spec.parts != "gmf" else None
+        width = self.halves * spec.width
+        self.carry: Tensor
+        self.register_buffer("carry", torch.zeros(width, width))
+        self.user.register_buffer("rest", torch.zeros(schema.users, width))
+
+    def loss(self, batch: Batch) -> Float32[Tensor, ""]:
+        assert batch.negatives is not None
+        asked = torch.cat([batch.target, batch.negatives[:, 0]], 1)  # (B, 1 + N)
+        users = looked_up(self.user.weight, batch.query.user)
+        items = looked_up(self.items.weight, asked)
+        scores = self._scores(users, items).float()
+        told = {"bce": losses.bce, "bpr": losses.bpr}[self.settings.loss]
+        loss = told(scores[:, 0], scores[:, 1:])
+        if self.settings.l2 == 0:
+            return loss
+        size = users.square().sum(1) + items.square().sum(2).mean(1)
+        return loss.add(size.mean(), alpha=self.settings.l2)
+
+    def _scores(
+        self, users: Float[Tensor, "B E"], items: Float[Tensor, "B C E"]
+    ) -> Float[Tensor, "B C"]:
+        """Of C items for each user; users and items hold both halves."""
+        width, scores = self.settings.width, users.new_zeros(())
+        if self.of_factors is not None:
+            weighed = users[:, :width] * self.of_factors
+            scores = scores + torch.einsum("bd,bcd->bc", weighed, items[..., :width])
+        if self.perceptron is not None:
+            given = self.perceptron.of_user(users[:, -width:])[:, None]
+            told = self.perceptron(given + self.perceptron.of_item(items[..., -width:]))
+            scores = scores + told
+        return scores
+
+    @torch.no_grad()
+    def settle(self, data: TrainingData) -> None:
+        """The map from the items of a history to a user's row, by ridge regression."""
+        events = data.interactions.counting(self.spec.rule)
+        self.as_of.copy_(torch.from_numpy(fingerprints(events)))
+        given, rows = self._given(_all(events, self.spec, self.items.weight)), self.user.weight
+        active = torch.from_numpy(events.lengths > 0).to(rows.device)
+        gram = given[active].T @ given[active]
+        gram.diagonal().add_(1e-3 * gram.diagonal().mean().clamp(min=1e-6))
+        self.carry.copy_(torch.linalg.solve(gram, given[active].T @ rows[active]))
+        self.user.get_buffer("rest").copy_(rows - given @ self.carry)
+
+    def _given(self, pairs: Pairs) -> Float32[Tensor, "B E"]:
+        """The sum of the items' vectors over the root of how many there are."""
+        count = pairs.offsets.diff().clamp(min=1)
+        return pairs.times(self.items.weight) / count.sqrt()[:, None]
+
+    def priors(self, users: Int64[Tensor, " B"]) -> Float32[Tensor, "B E"]:
+        return self.user.get_buffer("rest")[users]
+
+    def fold_in(self, query: Query, prior: Float32[Tensor, "B E"]) -> Float32[Tensor, "B E"]:
+        """The map of the history plus what it had missed."""
+        return prior + self._given(query.pairs(self.spec.rule)) @ self.carry
+
+    def score(self, query: Query) -> Float32[Tensor, "B I"]:
+        users, table, width = self.query_rows(query), self.items.weight, self.settings.width
+        scores = users.new_zeros(len(users), len(table))
+        if self.of_factors is not None:
+            scores = (users[:, :width] * self.of_factors) @ table[:, :width].T
+        if self.perceptron is not None:
+            given = self.perceptron.of_user(users[:, -width:])
+            item = self.perceptron.of_item(table[:, -width:])
+            rows = max(1, WORKING // (8 * len(table) * max(self.settings.hidden)))
+            for start in range(0, len(users), rows):
+                block = slice(start, start + rows)
+                scores[block] += self.perceptron(given[block, None] + item)
+        return never_pad(scores)
+
+    def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
+        scores = self._scores(self.query_rows(query), self.items(items))
+        return scores.masked_fill(items == PAD, NEVER)
+
+
+class _Perceptron(nn.Module):
+    """What comes behind the first layer, which is taken apart: of_user(u) + of_item(i)."""
+
+    def __init__(self, spec: NeuMF) -> None:
+        super().__init__()
+        first, *others = spec.hidden
+        self.of_user = nn.Linear(spec.width, first)
+        self.of_item = nn.Linear(spec.width, first, bias=False)
+        sizes = zip(spec.hidden, others, strict=False)
+        self.deeper = nn.ModuleList(nn.Linear(a, b) for a, b in sizes)
+        self.out = nn.Linear(spec.hidden[-1], 1, bias=spec.loss == "bce")
+        self.dropout = nn.Dropout(spec.dropout)
+
+    def forward(self, first: Float[Tensor, "*N H"]) -> Float[Tensor, "*N"]:
+        hidden = self.dropout(torch.relu(first))
+        for layer in self.deeper:
+            hidden = self.dropout(torch.relu(layer(hidden)))
+        out: Tensor = self.out(hidden).squeeze(-1)
+        return out
+
+
+def _all(events: Interactions, spec: Spec, like: Tensor) -> Pairs:
+    """The pairs of all users."""
+    matrix = events.pairs(spec.rule)
+    return Pairs(
+        torch.from_numpy(matrix.indices).long().to(like.device),
+        torch.from_numpy(matrix.data).to(like.device),
+        torch.from_numpy(matrix.indptr).long().to(like.device),
+    )
