@@ -23,7 +23,7 @@ from honeyguide.models.xsimgcl import XSimGCL
 SMALL_MF = MF(width=2, epochs=60, learning_rate=0.05, batch=64, l2=0.1)
 SMALL_SASREC = SASRec(width=8, layers=1, history=12, epochs=10, batch=8, learning_rate=0.01)
 SMALL_NEUMF = NeuMF(
-    width=2, hidden=(4,), epochs=60, learning_rate=0.05, batch=64, dropout=0.0, l2=0.01
+    width=2, hidden=(4,), epochs=20, learning_rate=0.05, batch=64, dropout=0.0, l2=0.03
 )
 SMALL_GCN = LightGCN(width=4, epochs=30, learning_rate=0.05, batch=64)
 
@@ -53,7 +53,7 @@ DECLARED: dict[str, dict[str, Declared]] = {
     "neumf": {
         "neumf": Declared(SMALL_NEUMF),
         "gmf": Declared(SMALL_NEUMF.but(parts="gmf")),
-        "mlp": Declared(SMALL_NEUMF.but(parts="mlp", hidden=(8, 4))),
+        "mlp": Declared(SMALL_NEUMF.but(parts="mlp")),
     },
     "lightgcn": {
         "lightgcn": Declared(SMALL_GCN),

@@ -79,8 +79,8 @@ class NeuMF(LearnedSpec):
 
 
 class NeuMFModel(UserRows, Learned):
-    """user.weight (U, E), items.weight (I, E): the factorisation's half, the perceptron's half (E is
-    2 D, or D where there is one part).
+    """user.weight (U, E), items.weight (I, E): half for the factorisation, half for the perceptron
+    (E is 2 D, or D where there is one part).
 
     user.rest (U, E): what `carry` (E, E) misses of the trained rows.
     """

@@ -1,0 +1,134 @@
+"""Settings for a data set from a short list of candidates, by validation only; writes recipes.
+
+    python benchmarks/search.py gowalla chebycf
+
+Candidates stand in CANDIDATES below, by data set and recipe. A ready-made split without a validation
+part (Gowalla) is searched on a seeded tenth of its training part; test is never opened. Every trial
+is kept in benchmarks/results/search/<data>/<recipe>.json; a trial that is there is not run again.
+"""
+
+import argparse
+import json
+from itertools import product
+from time import perf_counter
+from typing import Any
+
+import _recipes
+from _common import RESULTS
+from honeyguide.data.opening import Inputs
+from honeyguide.data.split import Holdout, inner_split
+from honeyguide.data.training import TrainingData
+from honeyguide.evaluate.evaluator import evaluate
+from honeyguide.experiment.machine import machine
+from honeyguide.experiment.splitting import open_split
+from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.ease import EASE
+from honeyguide.models.ials import IALS
+from honeyguide.models.item_knn import ItemKNN
+from honeyguide.models.lightgcn import LightGCN
+from honeyguide.models.mf import MF
+from honeyguide.models.spec import LearnedSpec, Schema, Spec
+from honeyguide.models.xsimgcl import XSimGCL
+from honeyguide.rank.rankers import Exhaustive
+from honeyguide.train.trainer import Training, build, fit, sampled
+
+METRIC = {"gowalla": "ndcg@20", "movielens-1m-811": "ndcg@10"}
+INPUTS = {"gowalla": ("gowalla", Inputs())}
+
+
+def grid(spec: Spec, **choices: list[Any]) -> list[Spec]:
+    """The spec with every combination of these values."""
+    names = list(choices)
+    return [spec.but(**dict(zip(names, v, strict=True))) for v in product(*choices.values())]
+
+
+WIDE = ChebyCF(rank=1024, user_power=0.3)
+BPR = MF(loss="bpr", negatives=1, batch=2048, learning_rate=5e-3, epochs=150)
+HOT = {"similarity": "cosine", "epochs": 120, "patience": 5}
+CANDIDATES: dict[str, dict[str, list[Spec]]] = {
+    "gowalla": {
+        "chebycf-paper": [ChebyCF()],
+        "chebycf": [
+            *grid(WIDE, beta=[0.3, 0.4], ideal=[0.2, 0.3, 0.4]),
+            *grid(WIDE, beta=[0.35], ideal=[0.3], user_power=[0.25, 0.35]),
+            *grid(WIDE, beta=[0.35], ideal=[0.3], flatness=[1.2, 2.0]),
+        ],
+        "ease": grid(EASE(), l2=[20.0, 80.0]),
+        "ials": grid(IALS(width=256, epochs=12), alpha=[0.01, 0.03, 0.1], l2=[0.003, 0.01]),
+        "item-knn": grid(
+            ItemKNN(k=1000), alpha=[0.4, 0.5], weigh_users=[False, True], shrink=[0.0, 20.0]
+        ),
+        "mf-bpr": grid(BPR, l2=[1e-4, 1e-3, 3e-3]),
+        "mf-softmax": grid(
+            MF(**HOT, learning_rate=0.03), temperature=[0.1, 0.15], batch=[256, 1024]
+        ),
+        "lightgcn": grid(
+            LightGCN(**HOT, learning_rate=0.03), temperature=[0.1, 0.15], layers=[2, 3]
+        ),
+        "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
+    }
+}
+
+
+def trial(spec: Spec, train: Any, valid: Holdout, metrics: list[str]) -> dict[str, Any]:
+    """One fit and its validation."""
+    started = perf_counter()
+    model = build(spec, Schema(users=train.n_users, items=train.n_items), 0)
+    learned = isinstance(spec, LearnedSpec)
+    fitted = fit(
+        model,
+        TrainingData(train),
+        valid=valid if learned else None,
+        training=Training(metric=metrics[0]),
+    )
+    told = evaluate(Exhaustive(model), valid, rule=spec.rule, past=spec.past, metrics=metrics)
+    return {
+        "settings": spec.model_dump(mode="json", exclude_defaults=True),
+        "valid": {name: told[name] for name in metrics},
+        "best_epoch": fitted.best_epoch,
+        "seconds": perf_counter() - started,
+    }
+
+
+def main() -> None:
+    """Every candidate that is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", choices=CANDIDATES)
+    parser.add_argument("recipes", nargs="+")
+    asked = parser.parse_args()
+    name, inputs = INPUTS[asked.data]
+    opened, parts = open_split(name, inputs)
+    train, valid = parts.train, parts.valid
+    if valid is None:
+        inner = inner_split(parts.train, opened.protocol)
+        train, valid = inner.train, inner.test
+    valid = sampled(valid, 0)
+    metric = METRIC[asked.data]
+    for recipe in asked.recipes:
+        path = RESULTS / "search" / asked.data / f"{recipe}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trials = json.loads(path.read_text())["trials"] if path.exists() else []
+        done = {json.dumps(t["settings"], sort_keys=True) for t in trials}
+        for spec in CANDIDATES[asked.data][recipe]:
+            settings = spec.model_dump(mode="json", exclude_defaults=True)
+            if json.dumps(settings, sort_keys=True) in done:
+                continue
+            found = trial(spec, train, valid, [metric, metric.replace("ndcg", "recall")])
+            print(recipe, found, flush=True)
+            trials.append(found)
+            told = {"machine": machine(), "metric": metric, "trials": trials}
+            path.write_text(json.dumps(told, indent=1) + "\n")
+        best = max(trials, key=lambda t: float(t["valid"][metric]))
+        spec = type(CANDIDATES[asked.data][recipe][0])(**best["settings"])
+        how = {
+            "by": "benchmarks/search.py",
+            "metric": metric,
+            "valid": round(best["valid"][metric], 5),
+            "trials": len(trials),
+            "seconds": round(sum(t["seconds"] for t in trials)),
+        }
+        _recipes.save(asked.data, recipe, spec, how)
+
+
+if __name__ == "__main__":
+    main()
