@@ -1,6 +1,7 @@
 """Recipes: settings of a model for a data set, found by a search that saw no test part.
 
-benchmarks/recipes/<data>/<name>.toml holds `model`, `[settings]` and `[chosen]`: how they were found.
+benchmarks/recipes/<data>/<name>.toml holds `model`, `[settings]` and, under `[chosen]`, how they
+were found.
 """
 
 import tomllib

@@ -2,9 +2,9 @@
 
     python benchmarks/search.py gowalla chebycf
 
-Candidates stand in CANDIDATES below, by data set and recipe. A ready-made split without a validation
-part (Gowalla) is searched on a seeded tenth of its training part; test is never opened. Every trial
-is kept in benchmarks/results/search/<data>/<recipe>.json; a trial that is there is not run again.
+Candidates stand in CANDIDATES below, by data set and recipe. A ready-made split without validation
+(Gowalla) is searched on a seeded tenth of its training part; test is never opened. Every trial is
+kept in benchmarks/results/search/<data>/<recipe>.json; a trial that is there is not run again.
 """
 
 import argparse
@@ -33,7 +33,13 @@ from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train.trainer import Training, build, fit, sampled
 
 METRIC = {"gowalla": "ndcg@20", "movielens-1m-811": "ndcg@10"}
-INPUTS = {"gowalla": ("gowalla", Inputs())}
+INPUTS = {
+    "gowalla": ("gowalla", Inputs()),
+    "movielens-1m-811": (
+        "movielens-1m",
+        Inputs(split="random", min_rating=3.0, split_seed=0, k_core=0),
+    ),
+}
 
 
 def grid(spec: Spec, **choices: list[Any]) -> list[Spec]:
@@ -44,7 +50,7 @@ def grid(spec: Spec, **choices: list[Any]) -> list[Spec]:
 
 WIDE = ChebyCF(rank=1024, user_power=0.3)
 BPR = MF(loss="bpr", negatives=1, batch=2048, learning_rate=5e-3, epochs=150)
-HOT = {"similarity": "cosine", "epochs": 120, "patience": 5}
+HOT: dict[str, Any] = {"similarity": "cosine", "epochs": 120, "patience": 5}
 CANDIDATES: dict[str, dict[str, list[Spec]]] = {
     "gowalla": {
         "chebycf-paper": [ChebyCF()],
@@ -66,7 +72,33 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             LightGCN(**HOT, learning_rate=0.03), temperature=[0.1, 0.15], layers=[2, 3]
         ),
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
-    }
+    },
+    "movielens-1m-811": {
+        "chebycf-paper": [ChebyCF()],
+        "chebycf": grid(
+            ChebyCF(user_power=0.3, k=4000),
+            rank=[64, 256],
+            beta=[0.2, 0.35, 0.5],
+            ideal=[0.0, 0.2],
+        ),
+        "ease": grid(EASE(), l2=[100.0, 200.0, 400.0, 800.0]),
+        "ials": grid(
+            IALS(epochs=16), width=[64, 128], alpha=[0.1, 0.3, 0.6], l2=[0.001, 0.003, 0.01]
+        ),
+        "item-knn": grid(
+            ItemKNN(k=1000), alpha=[0.4, 0.5, 0.7], weigh_users=[False, True], shrink=[0.0, 50.0]
+        ),
+        "mf-bpr": grid(BPR, l2=[1e-4, 1e-3, 3e-3]),
+        "mf-softmax": grid(
+            MF(**HOT, learning_rate=0.01), temperature=[0.1, 0.15, 0.2], batch=[128, 512]
+        ),
+        "lightgcn": grid(
+            LightGCN(**HOT, learning_rate=0.01), temperature=[0.1, 0.15, 0.2], layers=[1, 2]
+        ),
+        "xsimgcl": grid(
+            XSimGCL(**HOT, learning_rate=0.01), temperature=[0.15], contrast=[0.05, 0.2]
+        ),
+    },
 }
 
 

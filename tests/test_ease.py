@@ -6,7 +6,9 @@ import pytest
 
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.table import Table
+from honeyguide.errors import TrainingError
 from honeyguide.models.ease import EASE
+from honeyguide.models.spec import Schema
 from matrices import dense, everyone, fitted, random_log
 
 
@@ -18,8 +20,9 @@ def textbook(matrix: np.ndarray, l2: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("l2", [1.0, 20.0, 500.0])
-def test_weights_and_scores_are_those_of_the_formula(l2):
-    log, spec = random_log(), EASE(l2=l2)
+@pytest.mark.parametrize("users", [80, 20])  # the inverse among items, and among users
+def test_weights_and_scores_are_those_of_the_formula(l2, users):
+    log, spec = random_log(users), EASE(l2=l2)
     matrix = dense(log)
     wanted = textbook(matrix, l2)
     model = fitted(spec, log)
@@ -27,6 +30,12 @@ def test_weights_and_scores_are_those_of_the_formula(l2):
     assert bool((model.weight.diagonal() == 0).all())
     scores = model.score(everyone(log, spec))[:, 1:].numpy()
     np.testing.assert_allclose(scores, matrix[:, 1:] @ wanted, atol=1e-5)
+
+
+def test_a_catalogue_that_does_not_fit_is_refused_with_the_bytes(monkeypatch):
+    monkeypatch.setattr("honeyguide.nn.memory.available", lambda: 1_000_000)
+    with pytest.raises(TrainingError, match=r"1,000 x 1,000 weights .* 8.02 MB, and 1 MB are left"):
+        EASE().build(Schema(users=5, items=1001))
 
 
 def test_what_was_sent_back_counts_neither_in_training_nor_in_a_question():

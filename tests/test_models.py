@@ -45,7 +45,7 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "mf-mse": Declared(SMALL_MF.but(loss="mse", negatives=4, l2=0.01)),
         "mf-ccl": Declared(SMALL_MF.but(loss="ccl", similarity="cosine", negatives=4, l2=1e-4)),
         "mf-directau": Declared(
-            SMALL_MF.but(loss="directau", similarity="cosine", width=4, l2=0.01)
+            SMALL_MF.but(loss="directau", similarity="cosine", weight=0.2, epochs=30)
         ),
         "mf-sampled": Declared(SMALL_MF.but(loss="sampled-softmax", negatives=16)),
     },

@@ -80,8 +80,9 @@ def _uniformity(vectors: Float[Tensor, "M D"]) -> Float[Tensor, ""]:
     if count < 2:
         return vectors.new_zeros(())
     closeness = torch.exp(4 * (vectors @ vectors.T) - 4)
-    others: Tensor = closeness.sum() - closeness.diagonal().sum()
-    return torch.log(others / (count * (count - 1)))
+    others = closeness.sum() - closeness.diagonal().sum()
+    uniform: Tensor = (others / (count * (count - 1))).log()
+    return uniform
 
 
 def info_nce(
@@ -213,7 +214,8 @@ class _BlockedRows(torch.autograd.Function):
                 d_table += p.T @ (part * scale).to(wide)
             ctx.save_for_backward(d_states.to(states.dtype), d_table.to(table.dtype))
             ctx.targets = max(len(items), 1)
-            return total / ctx.targets
+            mean: Tensor = total / ctx.targets
+            return mean
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:

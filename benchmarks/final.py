@@ -1,0 +1,138 @@
+"""The only script that reads test parts: a recipe, trained and asked once for each seed.
+
+    python benchmarks/final.py gowalla chebycf chebycf-paper --seeds 0
+
+Settings come from benchmarks/recipes/<data>/<recipe>.toml; where a split has no validation part the
+epochs are chosen on a seeded tenth of training and the model is trained anew on all of it. One file
+per recipe and seed under benchmarks/results/final/<data>, and a line for every reading in
+benchmarks/test_readings.jsonl, which is never edited. Values by user go to a folder that is not
+committed; --paired compares two recipes by them.
+"""
+
+import argparse
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import _recipes
+from _common import RESULTS
+from honeyguide.data.opening import Inputs
+from honeyguide.evaluate.paired import apart, paired, randomised
+from honeyguide.experiment.machine import machine
+from honeyguide.experiment.measuring import measure
+from honeyguide.experiment.run import Run
+from honeyguide.experiment.splitting import open_split
+from honeyguide.train.progress import Quiet
+from honeyguide.train.trainer import Training
+
+READINGS = Path(__file__).parent / "test_readings.jsonl"
+PER_USER = RESULTS / "per_user"
+SETS: dict[str, tuple[str, Any, tuple[str, ...]]] = {
+    "gowalla": ("gowalla", lambda seed: Inputs(), ("ndcg@20", "recall@20")),
+    "movielens-1m-811": (
+        "movielens-1m",
+        # the seed is that of the split: the random parts of the published table are not known
+        lambda seed: Inputs(split="random", min_rating=3.0, split_seed=seed, k_core=0),
+        ("ndcg@10", "recall@10"),
+    ),
+}
+
+
+def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
+    """Train, ask once, write down."""
+    name, inputs, metrics = SETS[data]
+    spec = _recipes.load(data, recipe)
+    opened, parts = open_split(name, inputs(seed))
+    run = Run(
+        data=name,
+        models=[spec.name],
+        metrics=metrics,
+        training=Training(metric=metrics[0]),
+    )
+    found = measure(spec, seed, run, opened, parts, Quiet())
+    config = found.spec.model_dump(mode="json")
+    line = {
+        "data": data,
+        "recipe": recipe,
+        "config": sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16],
+        "seed": seed,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    if found.evaluation is not None:
+        with READINGS.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        PER_USER.mkdir(parents=True, exist_ok=True)
+        values: Any = found.evaluation.per_user
+        np.savez_compressed(PER_USER / f"{data}-{recipe}-{seed}.npz", **values)
+    fitted = found.fitted
+    return {
+        **line,
+        "model": spec.name,
+        "machine": machine(),
+        "protocol": opened.protocol.model_dump(mode="json"),
+        "settings": config,
+        "metrics": {}
+        if found.evaluation is None
+        else {
+            key: {"mean": told.mean, "low": told.low, "high": told.high}
+            for key, told in found.evaluation.summaries().items()
+        },
+        "skipped": found.skipped,
+        "seconds": None if fitted is None else fitted.seconds,
+        "epochs": None if fitted is None else fitted.epochs,
+        "evaluate_seconds": None if found.evaluation is None else found.evaluation.seconds,
+        "peak_memory_mb": found.peak_memory_mb,
+    }
+
+
+def compare(data: str, one: str, other: str, seed: int) -> dict[str, Any]:
+    """One recipe minus another, by user."""
+    parts = [np.load(PER_USER / f"{data}-{name}-{seed}.npz") for name in (one, other)]
+    told = {}
+    for metric in SETS[data][2]:
+        values = [part[metric] for part in parts]
+        found = paired(*values)
+        assert found is not None
+        told[metric] = {
+            "difference": found.mean,
+            "low": found.low,
+            "high": found.high,
+            "p_t": found.p_t,
+            "p_randomisation": randomised(apart(*values)[:, None])[0],
+        }
+    return {"data": data, "one": one, "other": other, "seed": seed, "metrics": told}
+
+
+def main() -> None:
+    """Everything asked for that is not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", choices=SETS)
+    parser.add_argument("recipes", nargs="+")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--paired", action="store_true", help="the first against each other one")
+    asked = parser.parse_args()
+    folder = RESULTS / "final" / asked.data
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in asked.seeds:
+        for recipe in asked.recipes:
+            path = folder / f"{recipe}-{seed}.json"
+            if asked.paired or path.exists():
+                continue
+            told = read_test(asked.data, recipe, seed)
+            path.write_text(json.dumps(told, indent=1) + "\n")
+            print(recipe, seed, told["metrics"], told["skipped"], told["seconds"], flush=True)
+        if asked.paired:
+            first, *others = asked.recipes
+            for other in others:
+                told = compare(asked.data, first, other, seed)
+                path = folder / f"{first}-against-{other}-{seed}.json"
+                path.write_text(json.dumps(told, indent=1) + "\n")
+                print(told, flush=True)
+
+
+if __name__ == "__main__":
+    main()
