@@ -49,7 +49,7 @@ def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
     opened, parts = open_split(name, inputs(seed))
     run = Run(
         data=name,
-        models=[spec.name],
+        models=(spec.name,),
         metrics=metrics,
         training=Training(metric=metrics[0]),
     )

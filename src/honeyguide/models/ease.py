@@ -5,7 +5,7 @@ where users are fewer than items the inverse is taken among users and carried ov
 same weights, at the cost of users^3 instead of items^3.
 """
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -88,7 +88,7 @@ def _among_users(matrix: sp.csr_array, l2: float) -> Float32[Tensor, "I I"]:
     return precision
 
 
-def _inverse(gram: sp.sparray, l2: float) -> Float32[Tensor, "N N"]:
+def _inverse(gram: Any, l2: float) -> Float32[Tensor, "N N"]:
     matrix = torch.from_numpy(gram.toarray().astype(np.float32, copy=False))
     del gram
     matrix.diagonal().add_(l2)

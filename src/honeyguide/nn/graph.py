@@ -146,13 +146,14 @@ class _Disturbed(torch.autograd.Function):
 
 
 def _tensor(matrix: sp.csr_array) -> Tensor:
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
+    places = np.stack(matrix.tocoo().coords).astype(np.int64)
+    made = torch.sparse_coo_tensor(
+        torch.from_numpy(places),
         torch.from_numpy(matrix.data),
         size=matrix.shape,
         check_invariants=False,
     )
+    return made.coalesce()
 
 
 def times(
