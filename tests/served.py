@@ -6,13 +6,19 @@ import polars as pl
 
 from honeyguide.data.shop import simulate
 from honeyguide.data.table import Table
+from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
+from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
+from honeyguide.models.mult_vae import MultVAE
+from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.spec import Spec
+from honeyguide.models.user_knn import UserKNN
+from honeyguide.models.xsimgcl import XSimGCL
 from honeyguide.recommender import Recommender
 from honeyguide.train import Training
 
@@ -21,9 +27,15 @@ SPECS: dict[str, Spec] = {
     for spec in (
         Popular(),
         ItemKNN(k=20),
+        UserKNN(k=20),
         EASE(l2=50.0),
+        ChebyCF(rank=8, k=30),
         IALS(width=8, epochs=4),
         MF(width=8, batch=32, epochs=6, learning_rate=0.03),
+        NeuMF(width=8, hidden=(8,), batch=64, epochs=4, learning_rate=0.01),
+        MultVAE(width=8, hidden=(16,), batch=16, epochs=20, learning_rate=0.01),
+        LightGCN(width=8, batch=32, epochs=6, learning_rate=0.03),
+        XSimGCL(width=8, batch=32, epochs=4, learning_rate=0.03),
         SASRec(width=16, layers=1, history=10, batch=32, epochs=3),
     )
 }

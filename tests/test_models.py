@@ -14,16 +14,21 @@ from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
+from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.table import MODELS, spec_named
+from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
 
 SMALL_MF = MF(width=2, epochs=60, learning_rate=0.05, batch=64, l2=0.1)
 SMALL_SASREC = SASRec(width=8, layers=1, history=12, epochs=10, batch=8, learning_rate=0.01)
 SMALL_NEUMF = NeuMF(
     width=2, hidden=(4,), epochs=20, learning_rate=0.05, batch=64, dropout=0.0, l2=0.03
+)
+SMALL_VAE = MultVAE(
+    width=4, hidden=(8,), epochs=60, learning_rate=0.01, batch=32, dropout=0.2, beta=0.02, warmup=50
 )
 SMALL_GCN = LightGCN(width=4, epochs=30, learning_rate=0.05, batch=64)
 
@@ -33,6 +38,10 @@ DECLARED: dict[str, dict[str, Declared]] = {
     "item-knn": {
         "item-knn": Declared(ItemKNN(k=8)),
         "item-knn-weighed": Declared(ItemKNN(weigh_users=True, shrink=1.0)),
+    },
+    "user-knn": {
+        "user-knn": Declared(UserKNN(k=20)),
+        "user-knn-plain": Declared(UserKNN(weigh_items=False, shrink=1.0)),
     },
     "ease": {"ease": Declared(EASE(l2=50.0))},
     "ials": {"ials": Declared(IALS(width=4, l2=0.05))},
@@ -55,6 +64,7 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "gmf": Declared(SMALL_NEUMF.but(parts="gmf")),
         "mlp": Declared(SMALL_NEUMF.but(parts="mlp")),
     },
+    "mult-vae": {"mult-vae": Declared(SMALL_VAE)},
     "lightgcn": {
         "lightgcn": Declared(SMALL_GCN),
         "lightgcn-bpr": Declared(SMALL_GCN.but(loss="bpr", negatives=2, epochs=20)),

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from honeyguide.models.item_knn import ItemKNN as ItemKNN
     from honeyguide.models.lightgcn import LightGCN as LightGCN
     from honeyguide.models.mf import MF as MF
+    from honeyguide.models.mult_vae import MultVAE as MultVAE
     from honeyguide.models.neumf import NeuMF as NeuMF
     from honeyguide.models.popular import Popular as Popular
     from honeyguide.models.sasrec import SASRec as SASRec
+    from honeyguide.models.user_knn import UserKNN as UserKNN
     from honeyguide.models.xsimgcl import XSimGCL as XSimGCL
     from honeyguide.recommender.recommender import Recommender as Recommender
     from honeyguide.recommender.recommender import load as load
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
+    "ChebyCF": ("models.chebycf", "ChebyCF"),
     "Columns": ("data.columns", "Columns"),
     "Config": ("config", "Config"),
     "EASE": ("models.ease", "EASE"),
@@ -51,11 +54,10 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "IALS": ("models.ials", "IALS"),
     "Inputs": ("data.opening", "Inputs"),
     "ItemKNN": ("models.item_knn", "ItemKNN"),
-    "MF": ("models.mf", "MF"),
-    "ChebyCF": ("models.chebycf", "ChebyCF"),
     "LightGCN": ("models.lightgcn", "LightGCN"),
+    "MF": ("models.mf", "MF"),
+    "MultVAE": ("models.mult_vae", "MultVAE"),
     "NeuMF": ("models.neumf", "NeuMF"),
-    "XSimGCL": ("models.xsimgcl", "XSimGCL"),
     "Popular": ("models.popular", "Popular"),
     "Protocol": ("data.protocol", "Protocol"),
     "Recommender": ("recommender.recommender", "Recommender"),
@@ -64,6 +66,8 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "Search": ("tuning.search", "Search"),
     "Table": ("data.table", "Table"),
     "Training": ("train.trainer", "Training"),
+    "UserKNN": ("models.user_knn", "UserKNN"),
+    "XSimGCL": ("models.xsimgcl", "XSimGCL"),
     "compare": ("experiment.compare", "compare"),
     "evaluate_lists": ("experiment.lists", "evaluate_lists"),
     "evaluate_predictions": ("experiment.lists", "evaluate_predictions"),

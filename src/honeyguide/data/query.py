@@ -36,6 +36,12 @@ class Pairs:
             per_sample_weights=self.weights.to(table.dtype),
         )
 
+    def part(self, start: int, stop: int) -> "Pairs":
+        """The rows from `start` to before `stop`."""
+        ends = self.offsets[start : stop + 1]
+        kept = slice(int(ends[0]), int(ends[-1]))
+        return Pairs(self.items[kept], self.weights[kept], ends - ends[0])
+
     def rows(self) -> Int64[Tensor, " M"]:
         """The row number of each entry."""
         lengths = self.offsets.diff()

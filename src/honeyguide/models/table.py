@@ -7,13 +7,28 @@ from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
+from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.spec import Spec
+from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
 
-_ALL = (Popular, ItemKNN, EASE, ChebyCF, IALS, MF, NeuMF, LightGCN, XSimGCL, SASRec)
+_ALL = (
+    Popular,
+    ItemKNN,
+    UserKNN,
+    EASE,
+    ChebyCF,
+    IALS,
+    MF,
+    NeuMF,
+    MultVAE,
+    LightGCN,
+    XSimGCL,
+    SASRec,
+)
 MODELS: dict[str, type[Spec]] = {spec.name: spec for spec in _ALL}
 
 

@@ -1,4 +1,8 @@
-"""Sparse square matrices with as many entries in each row: what stands in (I, K) of two tables."""
+"""Sparse times sparse, into a dense block: what neighbourhood models score with.
+
+`add_up` is for square matrices with as many entries in each row, which stand in (I, K) of two
+tables; `dense_product` for any.
+"""
 
 import numpy as np
 import torch
@@ -6,6 +10,7 @@ from jaxtyping import Float32, Int32
 from numba import njit
 from torch import Tensor
 
+from honeyguide.data.query import Pairs
 from honeyguide.nn.parallel import over_rows
 
 
@@ -46,6 +51,27 @@ def _by_torch(
     return scores
 
 
+def dense_product(rows: Pairs, matrix: Pairs, width: int) -> Float32[Tensor, "B N"]:
+    """Sparse rows (B, J) times a sparse matrix (J, N) of ones; width is N."""
+    count = len(rows.offsets) - 1
+    if rows.items.device.type != "cpu":
+        return torch.sparse.mm(_coo(rows, len(matrix.offsets) - 1), _coo(matrix, width)).to_dense()
+    out = torch.zeros(count, width)
+    ends, items, weights = rows.offsets.numpy(), rows.items.numpy(), rows.weights.numpy()
+    starts, columns, received = matrix.offsets.numpy(), matrix.items.numpy(), out.numpy()
+    over_rows(
+        count,
+        lambda a, b: _multiply(ends[a : b + 1], items, weights, starts, columns, received[a:b]),
+    )
+    return out
+
+
+def _coo(rows: Pairs, width: int) -> Tensor:
+    places = torch.stack([rows.rows(), rows.items])
+    size = (len(rows.offsets) - 1, width)
+    return torch.sparse_coo_tensor(places, rows.weights, size=size, check_invariants=False)
+
+
 def keep_largest(
     block: Float32[np.ndarray, "N I"],
     start: int,
@@ -65,3 +91,14 @@ def _add_up(offsets, items, weights, neighbour, value, out):  # type: ignore[no-
             item, weight = items[place], weights[place]
             for n in range(neighbour.shape[1]):
                 out[row, neighbour[item, n]] += value[item, n] * weight
+
+
+@njit(cache=True, nogil=True)
+def _multiply(ends, items, weights, starts, columns, out):  # type: ignore[no-untyped-def]
+    for row in range(len(ends) - 1):
+        received = out[row]
+        for place in range(ends[row], ends[row + 1]):
+            item, weight = items[place], weights[place]
+            if weight != 0:
+                for n in range(starts[item], starts[item + 1]):
+                    received[columns[n]] += weight
