@@ -22,10 +22,12 @@ import _recipes
 from _common import RESULTS
 from honeyguide.data.opening import Inputs
 from honeyguide.evaluate.paired import apart, paired, randomised
-from honeyguide.experiment.machine import machine
-from honeyguide.experiment.measuring import measure
+from honeyguide.evaluate.ratings import predict
+from honeyguide.experiment.machine import machine, peak_memory_mb, reset_peak_memory
+from honeyguide.experiment.measuring import measure, train_on
 from honeyguide.experiment.run import Run
 from honeyguide.experiment.splitting import open_split
+from honeyguide.models.spec import Spec
 from honeyguide.train.progress import Quiet
 from honeyguide.train.trainer import Training
 
@@ -40,6 +42,23 @@ SETS: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         ("ndcg@10", "recall@10"),
     ),
 }
+RATED = {"movielens-100k-u1": ("rmse", "mae")}
+
+
+def _about(data: str, recipe: str, seed: int, spec: Spec) -> dict[str, Any]:
+    config = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+    return {
+        "data": data,
+        "recipe": recipe,
+        "config": sha256(config.encode()).hexdigest()[:16],
+        "seed": seed,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def _note(line: dict[str, Any]) -> None:
+    with READINGS.open("a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
@@ -55,16 +74,9 @@ def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
     )
     found = measure(spec, seed, run, opened, parts, Quiet())
     config = found.spec.model_dump(mode="json")
-    line = {
-        "data": data,
-        "recipe": recipe,
-        "config": sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16],
-        "seed": seed,
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+    line = _about(data, recipe, seed, found.spec)
     if found.evaluation is not None:
-        with READINGS.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        _note(line)
         PER_USER.mkdir(parents=True, exist_ok=True)
         values: Any = found.evaluation.per_user
         np.savez_compressed(PER_USER / f"{data}-{recipe}-{seed}.npz", **values)
@@ -89,6 +101,35 @@ def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
     }
 
 
+def read_ratings(data: str, recipe: str, seed: int) -> dict[str, Any]:
+    """The same for predicted ratings."""
+    spec = _recipes.load(data, recipe)
+    opened, parts = open_split(data, Inputs())
+    reset_peak_memory()
+    training = Training(seed=seed)
+    model, fitted = train_on(spec, parts, opened, training, Quiet())
+    line = _about(data, recipe, seed, spec)
+    _note(line)
+    rated = predict(model, parts.test)
+    told = {name: rated.summary(name) for name in RATED[data]}
+    return {
+        **line,
+        "model": spec.name,
+        "machine": machine(),
+        "protocol": opened.protocol.model_dump(mode="json"),
+        "settings": spec.model_dump(mode="json"),
+        "metrics": {
+            name: {"mean": found.mean, "low": found.low, "high": found.high}
+            for name, found in told.items()
+        },
+        "skipped": None,
+        "seconds": fitted.seconds,
+        "epochs": fitted.epochs,
+        "evaluate_seconds": None,
+        "peak_memory_mb": peak_memory_mb(),
+    }
+
+
 def compare(data: str, one: str, other: str, seed: int) -> dict[str, Any]:
     """One recipe minus another, by user."""
     parts = [np.load(PER_USER / f"{data}-{name}-{seed}.npz") for name in (one, other)]
@@ -110,7 +151,7 @@ def compare(data: str, one: str, other: str, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Everything asked for that is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", choices=SETS)
+    parser.add_argument("data", choices=[*SETS, *RATED])
     parser.add_argument("recipes", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--paired", action="store_true", help="the first against each other one")
@@ -122,7 +163,8 @@ def main() -> None:
             path = folder / f"{recipe}-{seed}.json"
             if asked.paired or path.exists():
                 continue
-            told = read_test(asked.data, recipe, seed)
+            read = read_ratings if asked.data in RATED else read_test
+            told = read(asked.data, recipe, seed)
             path.write_text(json.dumps(told, indent=1) + "\n")
             print(recipe, seed, told["metrics"], told["skipped"], told["seconds"], flush=True)
         if asked.paired:

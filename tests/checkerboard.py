@@ -32,14 +32,21 @@ def taken(user: int) -> np.ndarray:
     return np.asarray(1 + places + BLOCK * int(user >= USERS // 2), dtype=np.int64)
 
 
-def checkerboard(*, ordered: bool = True) -> Interactions:
-    """The events by all users; without times or any other order if not `ordered`."""
+def checkerboard(*, ordered: bool = True, rated: bool = False) -> Interactions:
+    """The events by all users; without times or any other order if not `ordered`.
+
+    rated: what was taken is worth 5, and each user has rated seven of the other block with 1.
+    """
     items = np.concatenate([taken(user) for user in range(USERS)])
     users = np.repeat(np.arange(USERS), TAKEN)
     events = pl.DataFrame({"user_id": users, "item_id": items, "kind": "purchase"})
     if ordered:
         day = 86_400.0 * np.tile(np.arange(TAKEN), USERS)
         events = events.with_columns(time=pl.Series(1.7e9 + day))
+    if rated:
+        events = events.with_columns(kind=pl.lit("rating"), value=pl.lit(5.0))
+        other = (pl.col("item_id") + BLOCK - 1) % (2 * BLOCK) + 1
+        events = pl.concat([events, events.with_columns(item_id=other, value=pl.lit(1.0))])
     return Interactions.of(Table(events), items=Vocab.of_items(range(1, ITEMS)))
 
 

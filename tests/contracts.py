@@ -27,7 +27,7 @@ from checkerboard import (
     ring_of,
     taken,
 )
-from declared import CLOSE, Declared, ask, picked, same, scores, train, trained
+from declared import CLOSE, Declared, ask, log_for, picked, same, scores, train, trained
 from honeyguide.bundle import Contents, load, save
 from honeyguide.data.query import Query, query
 from honeyguide.data.vocab import PAD, UNKNOWN_USER
@@ -283,11 +283,17 @@ def causality_is_as_declared(declared: Declared) -> None:
 def needs_are_as_declared(declared: Declared) -> None:
     """What needs an order refuses data without one and looks at it; what does not, does neither."""
     spec = declared.spec
-    loose = checkerboard(ordered=False)
+    loose = log_for(spec, ordered=False)
     assert loose.order is None
     assert loose.time is None
     asked = ask(spec, known=False)
-    backwards = replace(asked, item=asked.item.flip(1))  # all have seven events
+    if "value" in spec.needs:
+        with pytest.raises(CallError, match=f"{spec.name} needs"):
+            train(spec, checkerboard())
+    turned = {"item": asked.item.flip(1)}  # all have equally many events
+    if asked.value is not None:
+        turned["value"] = asked.value.flip(1)
+    backwards = replace(asked, **turned)
     there, back = scores(trained(spec), asked), scores(trained(spec), backwards)
     if spec.needs & {"order", "time"}:
         with pytest.raises(CallError, match=f"{spec.name} needs"):
@@ -323,7 +329,7 @@ def every_setting_is_described(declared: Declared) -> None:
 def same_seed_same_scores(declared: Declared) -> None:
     """Bit for bit."""
     asked = ask(declared.spec)
-    again = train(declared.spec, checkerboard())
+    again = train(declared.spec, log_for(declared.spec))
     assert torch.equal(scores(trained(declared.spec), asked), scores(again, asked))
 
 

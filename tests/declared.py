@@ -34,7 +34,12 @@ class Declared:
 @cache
 def trained(spec: Spec) -> Model:
     """The model of this spec after the checkerboard; shared by the contracts, so left as it is."""
-    return train(spec, checkerboard())
+    return train(spec, log_for(spec))
+
+
+def log_for(spec: Spec, *, ordered: bool = True) -> Interactions:
+    """The checkerboard with what the spec needs."""
+    return checkerboard(ordered=ordered, rated="value" in spec.needs)
 
 
 def train(spec: Spec, log: Interactions) -> Model:
@@ -47,7 +52,7 @@ def train(spec: Spec, log: Interactions) -> Model:
 def ask(spec: Spec, users: np.ndarray | None = None, *, known: bool = True) -> Query:
     """The question of these users (default: all) of the checkerboard."""
     users = np.arange(USERS) if users is None else users
-    return query(checkerboard().counting(spec.rule), users, history=spec.past, known=known)
+    return query(log_for(spec).counting(spec.rule), users, history=spec.past, known=known)
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
+from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.table import MODELS, spec_named
 from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
@@ -30,6 +31,7 @@ SMALL_NEUMF = NeuMF(
 SMALL_VAE = MultVAE(
     width=4, hidden=(8,), epochs=60, learning_rate=0.01, batch=32, dropout=0.2, beta=0.02, warmup=50
 )
+SMALL_SPARSE = SparseFC(hidden=(8, 8), l2=0.1, epochs=40)
 SMALL_GCN = LightGCN(width=4, epochs=30, learning_rate=0.05, batch=64)
 
 # A model of the table that is missing here fails the collection; a variant is one more line.
@@ -70,6 +72,10 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "lightgcn-bpr": Declared(SMALL_GCN.but(loss="bpr", negatives=2, epochs=20)),
     },
     "xsimgcl": {"xsimgcl": Declared(XSimGCL(**SMALL_GCN.but(layers=2).model_dump()))},
+    "sparse-fc": {
+        "sparse-fc": Declared(SMALL_SPARSE),
+        "sparse-fc-items": Declared(SMALL_SPARSE.but(users_share=0.0)),
+    },
     "sasrec": {
         "sasrec": Declared(SMALL_SASREC),
         "sasrec-sampled": Declared(SMALL_SASREC.but(loss="sampled-softmax", negatives=16)),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from honeyguide.models.neumf import NeuMF as NeuMF
     from honeyguide.models.popular import Popular as Popular
     from honeyguide.models.sasrec import SASRec as SASRec
+    from honeyguide.models.sparse_fc import SparseFC as SparseFC
     from honeyguide.models.user_knn import UserKNN as UserKNN
     from honeyguide.models.xsimgcl import XSimGCL as XSimGCL
     from honeyguide.recommender.recommender import Recommender as Recommender
@@ -64,6 +65,7 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "Run": ("experiment.run", "Run"),
     "SASRec": ("models.sasrec", "SASRec"),
     "Search": ("tuning.search", "Search"),
+    "SparseFC": ("models.sparse_fc", "SparseFC"),
     "Table": ("data.table", "Table"),
     "Training": ("train.trainer", "Training"),
     "UserKNN": ("models.user_knn", "UserKNN"),

@@ -183,12 +183,25 @@ class Interactions:
             positive = np.cumsum(sign > 0)
             count = np.diff(positive[last], prepend=0)
             weight = count[kept[last]].astype(np.float32)
+        elif rule.value == "value":
+            weight = self._values(opinion, shape)[kept]
         else:
             weight = np.ones(int(kept.sum()), dtype=np.float32)
         kept_before = np.concatenate([[0], np.cumsum(kept)]).astype(ends.dtype)
         matrix: sp.csr_array = sp.csr_array((weight, items[kept], kept_before[ends]), shape=shape)
         matrix.has_canonical_format = True
         return matrix
+
+    def _values(
+        self, opinion: Bool[np.ndarray, " N"], shape: tuple[int, int]
+    ) -> Float32[np.ndarray, " M"]:
+        """The values of these events, NaN = none, in the order of `pairs`."""
+        if self.value is None:
+            return np.full(int(opinion.sum()), np.nan, np.float32)
+        user, item, value = self.user[opinion], self.item[opinion], self.value[opinion]
+        events: Any = sp.csr_array((value, item, _offsets(user, shape[0])), shape=shape)
+        values: Float32[np.ndarray, " M"] = events.tocsc().tocsr().data
+        return values
 
     def frame(self) -> pl.DataFrame:
         """The events by name, in this order, under the canonical column names.

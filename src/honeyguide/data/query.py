@@ -93,6 +93,11 @@ class Query:
             so_far = positive.cumsum(0)[last]
             count = so_far.diff(prepend=so_far.new_zeros(1))
             weights = count[kept[last]].float()
+        elif rule.value == "value":
+            if self.value is None:
+                weights = torch.full((int(kept.sum()),), torch.nan, device=device)
+            else:
+                weights = self.value[rows, places][order][kept].float()
         else:
             weights = torch.ones(int(kept.sum()), device=device)
         keys = keys[kept]

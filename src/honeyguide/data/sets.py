@@ -101,6 +101,19 @@ SETS: dict[str, Kept | BuiltIn] = {
             ),
         ),
         Kept(
+            "movielens-100k-u1",
+            "ml-100k",
+            ("ratings", "items", "users"),
+            set_readers.movielens_100k_u1,
+            Protocol(split="ready-made"),
+            Publisher(
+                GROUPLENS,
+                {"ml-100k.zip": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"},
+                publishers.parse_movielens_100k,
+                _GROUPLENS_TERMS,
+            ),
+        ),
+        Kept(
             "movielens-latest-small",
             "ml-latest-small",
             ("ratings", "movies"),

@@ -8,6 +8,7 @@ with many items the same say for each of them.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -121,7 +122,7 @@ class MultVAEModel(Dense, Learned):
 def _layers(widths: Sequence[int]) -> nn.Sequential:
     """Linear layers with tanh between them, drawn as the authors' code draws them."""
     parts: list[nn.Module] = []
-    for given, made in zip(widths, widths[1:], strict=False):
+    for given, made in pairwise(widths):
         layer = nn.Linear(given, made)
         nn.init.xavier_normal_(layer.weight)
         nn.init.trunc_normal_(layer.bias, std=0.001)

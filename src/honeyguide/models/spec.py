@@ -9,6 +9,7 @@ I items with PAD, C candidates, D width.
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from pydantic import Field
@@ -22,6 +23,7 @@ from honeyguide.data.rule import Rule
 from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
+from honeyguide.errors import CallError
 from honeyguide.types import NEVER
 
 Count = Annotated[int, Field(ge=1)]
@@ -30,6 +32,14 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 AnsweredBy = Literal["trained-row", "fold-in", "history"]
+
+
+CURES = {  # for data that lack what a model needs
+    "order": "Name a column with --time or --order (--order file if the rows stand in order).",
+    "time": "Name a column with --time.",
+    "value": "Name the column of ratings with --rating, or choose a model of what is taken (mf, "
+    "ease).",
+}
 
 
 class Schema(Config):
@@ -46,7 +56,7 @@ class Spec(Config, ABC):
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
-    """What the data must have: "order" or "time"."""
+    """What the data must have: "order", "time" or "value"."""
     causal: ClassVar[bool] = False
     """Whether states stand at every position and no later event changes an earlier one."""
     rule: ClassVar[Rule] = Rule()
@@ -56,6 +66,13 @@ class Spec(Config, ABC):
     def past(self) -> int | None:
         """How many of the last events a question holds; None = all."""
         return None
+
+    def refuse(self, log: Interactions) -> None:
+        """Raise CallError where the data lack what the model needs."""
+        for need in sorted(self.needs):
+            column = getattr(log, need)
+            if column is None or (need == "value" and bool(np.isnan(column).all())):
+                raise CallError(f"{self.name} needs {need}, and the table has none.", CURES[need])
 
     def searched(self, log: Interactions) -> dict[str, Space]:
         """Where tuning looks on this log, from the fields; a spec whose settings depend on each

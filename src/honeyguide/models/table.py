@@ -11,6 +11,7 @@ from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
+from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import Spec
 from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
@@ -27,6 +28,7 @@ _ALL = (
     MultVAE,
     LightGCN,
     XSimGCL,
+    SparseFC,
     SASRec,
 )
 MODELS: dict[str, type[Spec]] = {spec.name: spec for spec in _ALL}

@@ -55,7 +55,8 @@ def dense_product(rows: Pairs, matrix: Pairs, width: int) -> Float32[Tensor, "B 
     """Sparse rows (B, J) times a sparse matrix (J, N) of ones; width is N."""
     count = len(rows.offsets) - 1
     if rows.items.device.type != "cpu":
-        return torch.sparse.mm(_coo(rows, len(matrix.offsets) - 1), _coo(matrix, width)).to_dense()
+        summed: Tensor = torch.sparse.mm(_coo(rows, len(matrix.offsets) - 1), _coo(matrix, width))
+        return summed.to_dense()
     out = torch.zeros(count, width)
     ends, items, weights = rows.offsets.numpy(), rows.items.numpy(), rows.weights.numpy()
     starts, columns, received = matrix.offsets.numpy(), matrix.items.numpy(), out.numpy()

@@ -108,14 +108,7 @@ def fit(
     training = training or Training()
     if resume and folder is None:
         raise CallError("Nothing to resume: no folder was given.", "Name one with --out.")
-    missing = [
-        need for need in sorted(model.spec.needs) if getattr(data.interactions, need) is None
-    ]
-    if missing:
-        raise CallError(
-            f"{model.spec.name} needs {' and '.join(missing)}, and the table has none.",
-            "Name a column with --time or --order (--order file if the rows stand in order).",
-        )
+    model.spec.refuse(data.interactions)
     device = choose_device(training.device)
     metric(training.metric)
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
