@@ -3,7 +3,8 @@
     python benchmarks/search.py gowalla chebycf
 
 Candidates stand in CANDIDATES below, by data set and recipe. A ready-made split without validation
-(Gowalla) is searched on a seeded tenth of its training part; test is never opened. Every trial is
+is searched on a seeded tenth of its training part, Gowalla on pairs that lie together (see
+_together.py); test is never opened. Every trial is
 kept in benchmarks/results/search/<data>/<recipe>.json; a trial that is there is not run again.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 import _recipes
 from _common import RESULTS
+from _together import held_together
 from honeyguide.data.opening import Inputs
 from honeyguide.data.split import Holdout, inner_split
 from honeyguide.data.training import TrainingData
@@ -32,7 +34,8 @@ from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import LearnedSpec, Schema, Spec
 from honeyguide.models.xsimgcl import XSimGCL
 from honeyguide.rank.rankers import Exhaustive
-from honeyguide.train.trainer import Training, build, fit, sampled
+from honeyguide.train.trainer import Training, build, fit
+from honeyguide.train.validation import sampled
 
 METRICS = {
     "gowalla": ["ndcg@20", "recall@20"],
@@ -56,16 +59,17 @@ def grid(spec: Spec, **choices: list[Any]) -> list[Spec]:
     return [spec.but(**dict(zip(names, v, strict=True))) for v in product(*choices.values())]
 
 
-WIDE = ChebyCF(rank=1024, user_power=0.3)
+WIDE = ChebyCF(rank=1024, user_power=0.3, ideal=0.4)
 BPR = MF(loss="bpr", negatives=1, batch=2048, learning_rate=5e-3, epochs=150)
 HOT: dict[str, Any] = {"similarity": "cosine", "epochs": 120, "patience": 5}
 CANDIDATES: dict[str, dict[str, list[Spec]]] = {
     "gowalla": {
         "chebycf-paper": [ChebyCF()],
         "chebycf": [
-            *grid(WIDE, beta=[0.3, 0.4], ideal=[0.2, 0.3, 0.4]),
-            *grid(WIDE, beta=[0.35], ideal=[0.3], user_power=[0.25, 0.35]),
-            *grid(WIDE, beta=[0.35], ideal=[0.3], flatness=[1.2, 2.0]),
+            *grid(WIDE, beta=[0.4, 0.45, 0.5]),
+            *grid(WIDE, beta=[0.45], user_power=[0.2, 0.4]),
+            *grid(WIDE, beta=[0.45], flatness=[1.0, 1.2]),
+            *grid(WIDE, beta=[0.45], rank=[512]),
         ],
         "ease": grid(EASE(), l2=[20.0, 80.0]),
         "ials": grid(IALS(width=256, epochs=12), alpha=[0.01, 0.03, 0.1], l2=[0.003, 0.01]),
@@ -127,7 +131,7 @@ def trial(spec: Spec, train: Any, valid: Holdout, metrics: list[str]) -> dict[st
         model,
         TrainingData(train),
         valid=valid if learned else None,
-        training=Training(metric=metrics[0]),
+        training=Training(metric=metrics[0]) if learned else None,
     )
     if metrics[0] in LOWER:
         rated = predict(model, valid)
@@ -152,7 +156,10 @@ def main() -> None:
     name, inputs = INPUTS[asked.data]
     opened, parts = open_split(name, inputs)
     train, valid = parts.train, parts.valid
-    if valid is None:
+    if asked.data == "gowalla":
+        valid = held_together(parts.train)
+        train = valid.history
+    elif valid is None:
         inner = inner_split(parts.train, opened.protocol)
         train, valid = inner.train, inner.test
     valid = sampled(valid, 0)

@@ -11,7 +11,7 @@ from honeyguide.data.training import TrainingData
 from honeyguide.errors import CallError, InputError, TrainingError, UnknownName
 from honeyguide.models.mf import MF, MFModel
 from honeyguide.models.spec import Schema
-from honeyguide.train import checkpoint, fit, trainer
+from honeyguide.train import checkpoint, fit, trainer, validation
 from runs import PLAIN, SPECS, Watch, fresh, same_weights, shop, trained
 
 MF_SPEC, SASREC_SPEC = SPECS["mf"], SPECS["sasrec"]
@@ -285,7 +285,7 @@ def test_validation_asks_a_fixed_draw_of_many_users(monkeypatch):
         asked.append(holdout.users)
         return {"ndcg@10": 0.1}
 
-    monkeypatch.setattr(trainer, "VALIDATION_USERS", 20)
+    monkeypatch.setattr(validation, "VALIDATION_USERS", 20)
     monkeypatch.setattr(trainer, "evaluate", evaluate)
     trained(MF_SPEC)
     everyone = shop()[1].users

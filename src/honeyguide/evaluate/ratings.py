@@ -32,7 +32,7 @@ class Predicted:
 
 @torch.inference_mode()
 def predict(model: Model, holdout: Holdout) -> Predicted:
-    """Ask for every rating of the truth. CallError where the model or the truth knows no ratings."""
+    """Ask for every rating of the truth. CallError where model or truth knows no ratings."""
     spec, truth = model.spec, holdout.truth
     if "value" not in spec.needs:
         raise CallError(

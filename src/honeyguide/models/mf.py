@@ -64,6 +64,11 @@ class MFModel(Factors):
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.comparable(self.items.weight)
 
+    def refresh(self, data: TrainingData) -> None:
+        """Fingerprints only: folding in is for other histories, and its calibration takes longer
+        than an epoch on large catalogues."""
+        self.fingerprinted(data.interactions.counting(self.spec.rule))
+
     def settle(self, data: TrainingData) -> None:
         """Fingerprints of the trained histories, and what folding in needs."""
         events = data.interactions.counting(self.spec.rule)

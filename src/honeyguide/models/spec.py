@@ -165,6 +165,11 @@ class Learned(ABC):
     def settle(self, data: TrainingData) -> None:
         """After training: whatever answers need beyond the parameters (fingerprints, say)."""
 
+    def refresh(self, data: TrainingData) -> None:
+        """While training, before a validation that asks with the trained histories only: the part
+        of `settle` that these need."""
+        self.settle(data)
+
 
 class Dense(Model):
     """Answers with a score for every item at once; a few are picked from all."""

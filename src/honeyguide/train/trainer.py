@@ -39,11 +39,11 @@ from honeyguide.train.journal import Journal
 from honeyguide.train.optimiser import RowAdamW
 from honeyguide.train.progress import Moment, Quiet, Reporter
 from honeyguide.train.solving import means_too_little_memory, solve
+from honeyguide.train.validation import same_histories, sampled
 
 OnEpoch = Callable[[dict[str, Any]], bool]
 
 JOURNAL = "journal.jsonl"
-VALIDATION_USERS = 10_000  # drawn once per run; the standard error of nDCG is then below .004
 
 
 class Training(Config):
@@ -141,6 +141,7 @@ class _Run:
         assert isinstance(spec, LearnedSpec)
         self.model, self.data, self.spec, self.training = model, data, spec, training
         self.valid = None if valid is None else sampled(valid, training.seed)
+        self.familiar = self.valid is not None and same_histories(self.valid, data.interactions)
         self.folder, self.reporter, self.on_epoch = folder, reporter, on_epoch
         self.examples: Examples = examples(data.interactions, spec.asked())
         if self.examples.targets == 0:
@@ -324,7 +325,7 @@ class _Run:
 
     def _validate(self, valid: Holdout) -> float:
         self.model.eval()
-        self.model.settle(self.data)
+        (self.model.refresh if self.familiar else self.model.settle)(self.data)
         told = evaluate(
             Exhaustive(self.model),
             valid,
@@ -370,19 +371,6 @@ class _Run:
             self.saved = perf_counter()
         if asked:
             raise KeyboardInterrupt
-
-
-def sampled(valid: Holdout, seed: int) -> Holdout:
-    """The validation that training looks at: all users, or so many of them, drawn once."""
-    if not len(valid.users):
-        raise InputError(
-            "No user of the validation part has both a history and something to find.",
-            "Give more data, or choose another --split.",
-        )
-    if len(valid.users) <= VALIDATION_USERS:
-        return valid
-    drawn = np.random.default_rng(seed).choice(valid.users, VALIDATION_USERS, replace=False)
-    return replace(valid, users=np.sort(drawn))
 
 
 def columns(events: Interactions) -> Iterator[np.ndarray]:

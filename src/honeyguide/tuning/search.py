@@ -29,7 +29,8 @@ from honeyguide.models.spec import LearnedSpec, Model, Schema, Spec
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train.checkpoint import fingerprint
 from honeyguide.train.progress import Quiet, Reporter
-from honeyguide.train.trainer import Fitted, Training, build, columns, fit, sampled
+from honeyguide.train.trainer import Fitted, Training, build, columns, fit
+from honeyguide.train.validation import sampled
 from honeyguide.tuning import weights
 from honeyguide.tuning.guard import Guard
 from honeyguide.tuning.propose import Sampler, propose
