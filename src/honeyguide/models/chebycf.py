@@ -42,6 +42,7 @@ class ChebyCF(Spec):
     """Spectral filter without training."""
 
     name: ClassVar[str] = "chebycf"
+    within_items: ClassVar[tuple[str, ...]] = ("rank",)
 
     rank: Annotated[Count, Choice((128, 256, 512, 1024))] = 512
     """Frequencies that are filtered exactly, at most as many as there are. More for larger data."""

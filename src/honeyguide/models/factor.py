@@ -7,7 +7,7 @@ every loss of nn/losses.py is open to it.
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -40,6 +40,8 @@ WEIGHTED = ("mse", "ccl", "directau")
 
 class FactorSpec(LearnedSpec):
     """Settings of every model that is a user table times an item table."""
+
+    within_items: ClassVar[tuple[str, ...]] = ("width",)
 
     width: Annotated[Count, Choice((32, 64, 128, 256))] = 64
     """Numbers per user and item."""
@@ -97,7 +99,7 @@ class FactorSpec(LearnedSpec):
         return self
 
     def searched(self, log: Interactions) -> dict[str, Space]:
-        found = self.spaces()
+        found = super().searched(log)
         if self.loss != "softmax" or self.similarity == "cosine":
             found["l2"] = Range(1e-6, 1e-2, log=True)
         if self.loss not in HEATED or (self.loss == "bpr" and self.similarity == "dot"):

@@ -39,6 +39,7 @@ class IALS(Spec):
     """Weighted least squares over all pairs."""
 
     name: ClassVar[str] = "ials"
+    within_items: ClassVar[tuple[str, ...]] = ("width",)
 
     width: Annotated[Count, Choice((32, 64, 128, 256))] = 64
     """Numbers per user and item."""

@@ -40,6 +40,7 @@ class MultVAE(LearnedSpec):
     """Variational autoencoder with a multinomial likelihood."""
 
     name: ClassVar[str] = "mult-vae"
+    within_items: ClassVar[tuple[str, ...]] = ("width",)
 
     width: Annotated[Count, Choice((64, 128, 200, 256))] = 200
     """Numbers in the middle."""

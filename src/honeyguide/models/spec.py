@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
-from honeyguide.config import Config, Range, Space
+from honeyguide.config import Choice, Config, Range, Space
 from honeyguide.data.batch import Asked, Batch, Unit
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Query
@@ -61,6 +61,8 @@ class Spec(Config, ABC):
     """Whether states stand at every position and no later event changes an earlier one."""
     rule: ClassVar[Rule] = Rule()
     """Which events count."""
+    within_items: ClassVar[tuple[str, ...]] = ()
+    """Settings that say nothing more once they exceed the number of items (ranks of a matrix)."""
 
     @property
     def past(self) -> int | None:
@@ -77,7 +79,25 @@ class Spec(Config, ABC):
     def searched(self, log: Interactions) -> dict[str, Space]:
         """Where tuning looks on this log, from the fields; a spec whose settings depend on each
         other, or on what the log holds, narrows it. Every point of it makes a valid spec."""
-        return self.spaces()
+        found = self.spaces()
+        for name in self.within_items:
+            space = found.get(name)
+            if isinstance(space, Choice):
+                values = tuple(v for v in space.values if v < log.n_items)
+                found[name] = Choice(values)
+                if len(values) < 2:
+                    del found[name]
+        return found
+
+    def refuse_sizes(self, schema: "Schema") -> None:
+        """Raise CallError for a rank above the number of items; a default is let through."""
+        for name in self.within_items:
+            value, items = getattr(self, name), schema.items - 1
+            if value > items and value != type(self).model_fields[name].default:
+                raise CallError(
+                    f"{self.name}: {name} {value} is more than the {items} items that there are.",
+                    f"Set {self.name}.{name} to at most {items}.",
+                )
 
     def standing(self) -> dict[str, Any]:
         """The present values of the settings that have a space."""

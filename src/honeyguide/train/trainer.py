@@ -78,7 +78,8 @@ class Fitted:
 
 
 def build(spec: Spec, schema: Schema, seed: int) -> Model:
-    """A model whose initial values depend on the seed alone."""
+    """A model whose initial values depend on the seed alone. CallError on sizes that cannot be."""
+    spec.refuse_sizes(schema)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return spec.build(schema)
