@@ -16,6 +16,7 @@ from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
+from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import Spec
 from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
@@ -36,6 +37,7 @@ SPECS: dict[str, Spec] = {
         MultVAE(width=8, hidden=(16,), batch=16, epochs=20, learning_rate=0.01),
         LightGCN(width=8, batch=32, epochs=6, learning_rate=0.03),
         XSimGCL(width=8, batch=32, epochs=4, learning_rate=0.03),
+        SparseFC(hidden=(8, 8), l2=0.5, epochs=30),
         SASRec(width=16, layers=1, history=10, batch=32, epochs=3),
     )
 }

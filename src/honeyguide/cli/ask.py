@@ -80,6 +80,9 @@ def similar(
     bundle: Bundle,
     item: Annotated[str, typer.Option("--item", metavar="ITEM", help="An item.")],
     k: HowMany = 10,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="HOW", help="cosine, dot or euclid.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """The items most like one."""
@@ -87,7 +90,7 @@ def similar(
     from honeyguide.serve.answers import titled
 
     rec = show.opened(bundle)
-    told = rec.similar([item], k)
+    told = rec.similar([item], k, by)
     names, scores = told["similar_id"].to_list(), told["score"].to_list()
     if json:
         _print([{"item_id": i, "score": s} for i, s in zip(names, scores, strict=True)])

@@ -252,10 +252,11 @@ class Recommender:
         )
         return like(frame, kind_of_answer(users, state.frame))
 
-    def similar(self, items: Any, k: int = 10) -> Any:
-        """The k items most like each, or fewer, never the item itself: by the cosine of item
-        vectors, or, for a model that has none, by its answer to a history of that one item, where
-        this is above 0. Columns: item_id, similar_id, score, rank."""
+    def similar(self, items: Any, k: int = 10, by: str | None = None) -> Any:
+        """The k items most like each, or fewer, never the item itself. by: cosine, dot or euclid
+        (the score is then minus the distance) of item vectors, or, for a model that has none, of
+        who took them. None: cosine, or, without vectors, the model's answer to a history of that
+        one item, where this is above 0. Columns: item_id, similar_id, score, rank."""
         state, wanted = self.state, checked(as_list(items, "item_id"), "an item")
         self._check_k(k, state.scorable - 2, "other items")
         numbers = state.items.vocab.numbers(wanted)
@@ -265,13 +266,13 @@ class Recommender:
                 f"{len(bad)} of these items are unknown to the model: {wanted[bad[0]]!r}.",
                 "Check the ids, or train again with them.",
             )
-        frame = near.items(state, numbers, column(wanted, "items"), k)
+        frame = near.items(state, numbers, column(wanted, "items"), k, near.by_named(by))
         return like(frame, kind_of_answer(items, state.frame))
 
-    def similar_users(self, users: Any, k: int = 10) -> Any:
-        """The k users most like each, or fewer, never the user: by the cosine of query vectors, or,
-        for a model that has none, of histories, where this is above 0. Columns: user_id,
-        similar_id, score, rank."""
+    def similar_users(self, users: Any, k: int = 10, by: str = "cosine") -> Any:
+        """The k users most like each, or fewer, never the user. by: cosine, dot or euclid of query
+        vectors, or, for a model that has none, of what they took. Columns: user_id, similar_id,
+        score, rank."""
         state, wanted = self.state, checked(as_list(users), "a user")
         numbers = state.users.vocab.numbers(wanted)
         if (numbers < 0).any():
@@ -279,7 +280,7 @@ class Recommender:
             raise InputError(f"User {bad!r} is unknown.", "Check the id.")
         self._check_k(k, state.histories.n_users - 1, "other users")
         blocks = (question_of(state, people_asked(state, block)) for block in self._everyone())
-        frame = near.users(state, blocks, numbers, column(wanted, "users"), k)
+        frame = near.users(state, blocks, numbers, column(wanted, "users"), k, near.by_named(by))
         return like(frame, kind_of_answer(users, state.frame))
 
     def recommend_all(self, path: str | Path, k: int = 10) -> None:
