@@ -79,13 +79,9 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "item-knn": grid(
             ItemKNN(k=1000), alpha=[0.4, 0.5], weigh_users=[False, True], shrink=[0.0, 20.0]
         ),
-        "mf-bpr": grid(BPR, l2=[1e-4, 1e-3, 3e-3]),
-        "mf-softmax": grid(
-            MF(**HOT, learning_rate=0.03), temperature=[0.1, 0.15], batch=[256, 1024]
-        ),
-        "lightgcn": grid(
-            LightGCN(**HOT, learning_rate=0.03), temperature=[0.1, 0.15], layers=[2, 3]
-        ),
+        "mf-bpr": grid(BPR, l2=[1e-3]),
+        "mf-softmax": grid(MF(**HOT, learning_rate=0.03), temperature=[0.15], batch=[1024]),
+        "lightgcn": grid(LightGCN(**HOT, learning_rate=0.03), temperature=[0.15], layers=[3]),
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
     },
     "movielens-100k-u1": {
