@@ -4,17 +4,19 @@ Frozen arrays. A change (fewer events, other numbers) is a new value. N events, 
 with PAD.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from jaxtyping import Bool, Float32, Float64, Int8, Int32, Int64
+from jaxtyping import Bool, Float32, Float64, Int, Int8, Int32, Int64
 
+from honeyguide.data.factorise import factorise
 from honeyguide.data.kinds import KINDS
 from honeyguide.data.rule import SEEN, SIGN, Rule
+from honeyguide.data.sorting import by_user
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD, Vocab
 from honeyguide.errors import ColumnError, InputError, UnknownName, ValueInColumn
@@ -68,9 +70,10 @@ class Interactions:
                 f"{int(no_item.sum())} of {len(events)} events have no item and are no searches.",
                 "Fill in item_id or drop these rows.",
             )
-        users = Vocab.of_users(events["user_id"]) if users is None else users
-        items = Vocab.of_items(events["item_id"].drop_nulls()) if items is None else items
-        user, item = users.numbers(events["user_id"]), items.numbers(events["item_id"])
+        users, user = _numbered(events["user_id"], users, Vocab.of_users)
+        items, item = _numbered(
+            events["item_id"], items, lambda names: Vocab.of_items(names.drop_nulls())
+        )
         strangers = events["user_id"].filter(pl.Series(user < 0))
         if len(strangers):
             raise InputError(
@@ -93,8 +96,8 @@ class Interactions:
             users=users,
             items=items,
             offsets=_offsets(user[rank], len(users)),
-            user=user[rank].astype(np.int32),
-            item=item[rank].astype(np.int32),
+            user=user[rank].astype(np.int32, copy=False),
+            item=item[rank].astype(np.int32, copy=False),
             kind=kind[rank],
             order="column" if order == "order" else order,
             value=column("value", np.float32),
@@ -275,13 +278,15 @@ def _sorting(user: np.ndarray, events: pl.DataFrame) -> np.ndarray | slice:
         keys.append(column.to_numpy())
     if _ascending(keys):
         return slice(None)
-    if len(keys) == 2 and np.issubdtype(keys[1].dtype, np.integer):
-        least, most = int(keys[1].min()), int(keys[1].max())
-        if (int(user.max()) + 1) * (most - least + 1) < 2**63:
-            # one sort of 10^6 numbers takes .03 s, lexsort .09 s
-            single = user * (most - least + 1) + (keys[1].astype(np.int64) - least)
-            return np.argsort(single, kind="stable")
-    return np.lexsort(keys[::-1])
+    if len(keys) == 3:
+        return np.lexsort(keys[::-1])
+    second = keys[1] if len(keys) == 2 else None
+    if second is not None and np.issubdtype(second.dtype, np.integer):
+        least, most = int(second.min()), int(second.max())
+        if most - least >= 2**53:  # a float could not tell all of them apart
+            return np.lexsort(keys[::-1])
+        second = second.astype(np.int64) - least
+    return by_user(user, None if second is None else second.astype(np.float64))
 
 
 def _ascending(keys: Sequence[np.ndarray]) -> bool:
@@ -291,6 +296,20 @@ def _ascending(keys: Sequence[np.ndarray]) -> bool:
             return False
         tied &= key[1:] == key[:-1]
     return True
+
+
+def _numbered(
+    names: pl.Series, vocab: Vocab | None, made: Callable[[pl.Series], Vocab]
+) -> tuple[Vocab, Int[np.ndarray, " N"]]:
+    """The vocabulary, made of the names where it is not given, and the number of each name."""
+    plain = names.dtype == pl.String or names.dtype.is_integer()
+    if vocab is not None or names.null_count() or not plain:
+        vocab = made(names) if vocab is None else vocab
+        return vocab, vocab.numbers(names)
+    distinct, places = factorise(names if names.dtype == pl.String else names.cast(pl.Int64))
+    vocab = made(distinct)
+    places += vocab.first
+    return vocab, places
 
 
 def _kinds(events: pl.DataFrame) -> Int8[np.ndarray, " N"]:

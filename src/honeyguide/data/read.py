@@ -94,7 +94,8 @@ def _refuse_empty(frame: pl.DataFrame, opened: Source) -> None:
 
 def _refuse_single(events: pl.DataFrame, opened: Source) -> None:
     for canonical, what in (("user_id", "user"), ("item_id", "item")):
-        if events[canonical].drop_nulls().n_unique() < 2:
+        names = events[canonical].drop_nulls()
+        if not len(names) or (names == names[0]).all():
             raise InputError(
                 f"{opened.what} has only one {what}, so there is nothing to learn.",
                 f"Give events of at least two {what}s; if the wrong column was read, name the "

@@ -6,8 +6,8 @@ degree before and after. Differences: the filter is applied exactly to the `rank
 (randomised SVD, Halko et al. 2011) and goes on as a straight line to zero behind them, where the
 paper interpolates it by a polynomial of order 8 (there it is nearly straight anyhow). So nothing of
 any user has to be kept: the line is a sparse matrix of items, of which the `k` largest entries of
-each row are kept. New: the exponent of a user's degree is free (1/2 in the paper): lower ones gain 6 % of
-nDCG@20 on a random tenth of Gowalla's training part and nothing on its test part (docs/results.md).
+each row are kept. New: the exponent of a user's degree is free (1/2 in the paper): lower ones gain
+6 % of nDCG@20 on a random tenth of Gowalla's training part and nothing on its test part (LOG.md).
 """
 
 from typing import Annotated, ClassVar
