@@ -285,7 +285,7 @@ def test_shuffle_keeps_everything_but_who(shop: Shop) -> None:
     "wrong",
     [
         {"events": 999},
-        {"events": 5_000_001},
+        {"events": 50_000_001},
         {"events": True},
         {"events": 1_000, "users": 1},
         {"events": 1_000, "users": 1_001},
@@ -314,3 +314,21 @@ def test_a_million_events_in_time() -> None:
     begin = time.perf_counter()
     assert simulate(1_000_000).table.events.height == 1_000_000
     assert time.perf_counter() - begin < 120  # ten times the goal of 60 s for five million
+
+
+def test_friends_are_near_in_taste_and_each_pair_stands_once():
+    shop = simulate(20_000, users=400, seed=3)
+    friends = shop.friendships(mean=8.0)
+    assert friends.equals(shop.friendships(mean=8.0))
+    assert not friends.equals(shop.friendships(mean=8.0, seed=1))
+    assert (friends["user_id"] < friends["friend_id"]).all()
+    assert friends.n_unique() == len(friends)
+    assert 6 < 2 * len(friends) / 400 < 9
+    taste = shop.truth.taste(np.arange(400), np.full(400, shop.table.events["time"].mean()))
+    taste /= np.linalg.norm(taste, axis=1, keepdims=True)
+    names = shop.table.users["user_id"]
+    one, other = (names.search_sorted(friends[column]) for column in friends.columns)
+    assert (taste[one] * taste[other]).sum(1).mean() > 0.3 + (taste @ taste.T).mean()
+    for mean in (0.0, 41.0, float("nan")):
+        with pytest.raises(CallError, match="out of range"):
+            shop.friendships(mean=mean)

@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from honeyguide.data.kinds import KINDS
+from honeyguide.data.shop_friends import draw_friendships
 from honeyguide.data.shop_truth import (
     DAY,
     DAYS,
@@ -36,7 +37,7 @@ from honeyguide.data.shop_truth import (
 from honeyguide.data.table import Table
 from honeyguide.errors import CallError
 
-FEWEST_EVENTS, MOST_EVENTS = 1_000, 5_000_000
+FEWEST_EVENTS, MOST_EVENTS = 1_000, 50_000_000
 MOST_ITEMS = 50_000
 
 SLOTS = 7.0  # mean number of items shown in a session, before repeats are dropped
@@ -86,6 +87,26 @@ class Shop:
         np.log(viewed, out=preference, where=viewed > 0)
         return preference
 
+    def friendships(self, mean: float = 8.0, seed: int = 0) -> pl.DataFrame:
+        """Who is whose friend: user_id and friend_id, each pair once, the lower name first.
+
+        People befriend those whose taste, half-way through the log, is near theirs. mean: friends
+        of a person on average. CallError where `mean` is not above 0 or more than a tenth of all.
+        """
+        assert self.table.users is not None
+        names = self.table.users.get_column("user_id")
+        if not 0 < mean <= len(names) / 10:
+            raise CallError(
+                f"{mean:g} friends on average are out of range for {len(names):,} people.",
+                f"Give a mean above 0 and up to {len(names) / 10:g}.",
+            )
+        everyone = np.arange(len(names))
+        taste = self.truth.taste(everyone, np.full(len(names), START + DAYS * DAY / 2))
+        pairs = draw_friendships(taste, mean, np.random.default_rng((seed, 5)))
+        return pl.DataFrame(
+            {"user_id": names.gather(pairs[:, 0]), "friend_id": names.gather(pairs[:, 1])}
+        )
+
     def _numbers(self, user_ids: Sequence[str]) -> Ints:
         """Row of each user in `table.users`; users are named in ascending order."""
         assert self.table.users is not None
@@ -112,7 +133,7 @@ def simulate(
 ) -> Shop:
     """A shop with exactly `events` events over 180 days; the same arguments give the same shop.
 
-    events: 1,000 to 5,000,000. users: 2 to `events`, default events / 50; those who got no session
+    events: 1,000 to 50,000,000. users: 2 to `events`, default events / 50; those who got no session
     have no event. items: 2 to 50,000, default the root of 10 * events. shuffled: the log has gone
     through `shuffle_users`, so that nothing is left to learn but popularity and time.
     The same bytes are promised on the same kind of processor with the same library versions.
