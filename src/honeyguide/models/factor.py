@@ -134,9 +134,9 @@ class Factors(RowVectors, Learned):
         self, batch: Batch, users: Float[Tensor, "U D"], items: Float[Tensor, "I D"]
     ) -> Float32[Tensor, ""]:
         """The loss of a batch by these tables."""
-        asking = looked_up(users, batch.query.user)
         if batch.row is None:
-            return self._of_pairs(batch, users, items, asking)
+            return self._of_pairs(batch, users, items)
+        asking = looked_up(users, batch.query.user)
         spec, row, lengths = self.factors, batch.row, batch.row.offsets.diff()
         told = losses.row_softmax(
             self.comparable(asking) / spec.temperature,
@@ -149,18 +149,14 @@ class Factors(RowVectors, Learned):
         return told.float().add(size / lengths.sum().clamp(min=1), alpha=spec.ridge)
 
     def _of_pairs(
-        self,
-        batch: Batch,
-        users: Float[Tensor, "U D"],
-        items: Float[Tensor, "I D"],
-        asking: Float[Tensor, "B D"],
+        self, batch: Batch, users: Float[Tensor, "U D"], items: Float[Tensor, "I D"]
     ) -> Float32[Tensor, ""]:
         spec, target, negatives = self.factors, batch.target[:, 0], batch.negatives
         if negatives is not None and negatives.ndim == 3:
             negatives = negatives[:, 0]
         if negatives is not None and spec.loss in PAIRWISE and _by_kernel(users):
             return self._in_one_pass(batch, users, items, negatives)
-        wanted = looked_up(items, target)
+        asking, wanted = looked_up(users, batch.query.user), looked_up(items, target)
         unwanted = None if negatives is None else looked_up(items, negatives)
         told = self._compared(batch, asking, wanted, unwanted)
         if spec.ridge == 0:
