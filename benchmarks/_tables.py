@@ -3,34 +3,10 @@
 No number on those pages is typed by hand; a test runs this again and compares.
 """
 
-import json
-from pathlib import Path
-from typing import Any
+import _collaborative as collaborative
+from _pages import ROOT, interval, read, table
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
-
-
-def read(name: str) -> dict[str, Any] | None:
-    """A result file, None where the benchmark has not been run."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def interval(value: dict[str, float | None]) -> str:
-    """.0970 (.0895-.1045)"""
-    mean, low, high = (value[name] for name in ("mean", "low", "high"))
-    if low is None or high is None:
-        return f"{mean:.4f}".lstrip("0")
-    ends = "–".join(f"{end:.4f}".lstrip("0") for end in (low, high))
-    return f"{mean:.4f}".lstrip("0") + f" ({ends})"
 
 
 def movielens() -> str:
@@ -263,6 +239,9 @@ def results_page() -> str:
     """docs/results.md, whole."""
     sections = {
         "Yardsticks first": gowalla(),
+        "Collaborative filtering": collaborative.tables(),
+        "Beside RecBole and implicit": collaborative.peers(),
+        "Growth": collaborative.growth(),
         "MovieLens-1M": movielens(),
         "The simulated shop": shop(),
         "Tuning": tuning(),

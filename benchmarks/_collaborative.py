@@ -1,0 +1,171 @@
+"""The tables of collaborative filtering: quality by recipe, peers, growth."""
+
+import json
+import tomllib
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from _pages import RESULTS, ROOT, interval, read, table
+
+TITLES = {
+    "gowalla": "Gowalla, LightGCN's split",
+    "movielens-1m-811": "MovieLens-1M, ratings of 3 and more, random 8:1:1, a split for each seed",
+    "movielens-100k-u1": "MovieLens-100K, ratings predicted, split u1",
+}
+
+
+def tables() -> str:
+    """All data sets."""
+    return "\n".join(part for part in map(recipes, TITLES) if part)
+
+
+def opened(path: Path) -> dict[str, Any]:
+    """A JSON file."""
+    told: dict[str, Any] = json.loads(path.read_text())
+    return told
+
+
+def recipes(data: str) -> str:
+    """What benchmarks/final.py read on test, beside published cells."""
+    told = [
+        json.loads(path.read_text())
+        for path in sorted((RESULTS / "final" / data).glob("*-[0-9].json"))
+    ]
+    told = [one for one in told if "recipe" in one]
+    if not told:
+        return ""
+    published = tomllib.loads((ROOT / "benchmarks" / "published.toml").read_text())[data]
+    metrics, rows = published["metrics"], []
+    for recipe in dict.fromkeys(one["recipe"] for one in told):
+        mine = [one for one in told if one["recipe"] == recipe]
+        read = [one for one in mine if one["metrics"]]
+        search = RESULTS / "search" / data / f"{recipe}.json"
+        trials = json.loads(search.read_text())["trials"] if search.exists() else []
+        cell = published["cells"].get(recipe)
+        if not read:
+            rows.append([recipe, f"skipped: {mine[0]['skipped']}", *[""] * (len(metrics) + 4)])
+            continue
+        rows.append(
+            [
+                recipe,
+                *(spread([one["metrics"][name] for one in read]) for name in metrics),
+                str(len(read)),
+                " / ".join(f"{value:.4f}".lstrip("0") for value in cell["values"]) if cell else "–",
+                f"{fmean(one['seconds'] for one in read):.0f}",
+                f"{sum(one['seconds'] for one in trials):.0f}" if trials else "–",
+                f"{max(one['peak_memory_mb'] for one in read):.0f}",
+            ]
+        )
+    lower = metrics[0] == "rmse"
+    key = {row[0]: row[1] for row in rows}
+    rows.sort(key=lambda row: key[row[0]], reverse=not lower)
+    cells = published["cells"]
+    sources = "; ".join(f"{name}: {cell['paper']}" for name, cell in cells.items() if name in key)
+    head = ["recipe", *metrics, "seeds", "published", "fit s", "tuning s", "peak MB"]
+    return (
+        f"{TITLES[data]} ({published['protocol']}). Settings were found on validation only "
+        "(`benchmarks/search.py`), test was read once for each recipe and seed "
+        "(`benchmarks/final.py`). One seed: 95 % interval over users; several: mean ± standard "
+        "deviation.\n\n" + table(head, rows) + f"\nPublished cells: {sources}.\n" + against(data)
+    )
+
+
+def spread(values: list[dict[str, float | None]]) -> str:
+    """One value with its interval, or the mean of several with their deviation."""
+    if len(values) == 1:
+        return interval(values[0])
+    means = [value["mean"] or 0.0 for value in values]
+    return " ± ".join(f"{number:.4f}".lstrip("0") for number in (fmean(means), stdev(means)))
+
+
+def against(data: str) -> str:
+    """Paired comparisons of two recipes."""
+    lines = []
+    for path in sorted((RESULTS / "final" / data).glob("*-against-*.json")):
+        told = json.loads(path.read_text())
+        found = ", ".join(
+            f"{name} {value['difference']:+.4f} (p {value['p_t']:.2g})"
+            for name, value in told["metrics"].items()
+        )
+        lines.append(f"- {told['one']} minus {told['other']}, paired over users: {found}.")
+    return "\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def peers() -> str:
+    """Beside RecBole and implicit."""
+    said = ""
+    told = read("recbole_speed")
+    if told is not None:
+        rows = []
+        for name, one in told["models"].items():
+            epoch = one["epoch_seconds"]
+            first, *more = one["to_quality"]
+            line = [name, *(f"{epoch[who]:.2f}" for who in ("recbole", "honeyguide", "ratio"))]
+            for goal in (first, *more[:1]):
+                ratio = "not reached" if goal["ratio"] is None else f"{goal['ratio']:.3f}"
+                line.append(f"{ratio} ({goal['ndcg@10']:.4f})")
+            rows.append(line + ["–"] * (6 - len(line)))
+        said += (
+            "RecBole 1.2.1 and Honeyguide in one run on MovieLens-1M, one thread each "
+            f"({told['machine']['processor']}, AMX: {'yes' if told['machine']['amx'] else 'no'}), "
+            "other work on the second core. Seconds of an epoch with the same model, width, "
+            "positives per step and negatives; seconds of training until RecBole's validation "
+            "nDCG@10 (in brackets) after 5 and 20 of its epochs is reached, as parts of its own:"
+            "\n\n"
+            + table(
+                ["model", "RecBole s", "Honeyguide s", "ratio", "to quality, 5", "to quality, 20"],
+                rows,
+            )
+        )
+    told = read("implicit_speed")
+    if told is not None:
+        rows = [
+            [
+                name,
+                model,
+                f"{one['implicit']['ndcg@10']:.4f}",
+                f"{one['implicit']['seconds']:.1f}",
+                f"{one['honeyguide']['ndcg@10']:.4f}",
+                f"{one['honeyguide']['seconds']:.1f}",
+                "not reached" if one["ratio"] is None else f"{one['ratio']:.2f}",
+            ]
+            for name, models in told["data"].items()
+            for model, one in models.items()
+        ]
+        head = ["data", "model-width", "its nDCG@10", "its s", "our nDCG@10", "our s", "ratio"]
+        said += (
+            "\n`implicit` 0.7.3 with its defaults (ALS, BPR) and the time until iALS and MF reach "
+            "its validation nDCG@10:\n\n" + table(head, rows)
+        )
+    return said
+
+
+def growth() -> str:
+    """The shop up to 50 M events."""
+    told = read("growth")
+    if told is None:
+        return ""
+    rows = [
+        [
+            f"{row['events']:,}",
+            f"{row['users']:,}",
+            f"{row['pairs']:,}",
+            f"{row['read_seconds']:.1f}",
+            f"{row['read_peak_mb']:,.0f}",
+            f"{row['epoch_seconds']:.1f}",
+            f"{row['peak_mb']:,.0f}",
+        ]
+        for row in told["sizes"]
+    ]
+    head = ["events", "users", "pairs", "read s", "peak MB", "epoch s", "peak MB, training too"]
+    shop, straight = told["shop"], told["line"]
+    return (
+        f"The simulated shop with {shop['events']:,} events of {shop['users']:,} users and "
+        f"{shop['items']:,} items ({shop['seconds']:.0f} s) and {shop['friendships']:,} "
+        f"friendships ({shop['friendship_seconds']:.0f} s); unsorted Parquet to Interactions, then "
+        "an epoch of MF by BPR over the distinct pairs (`benchmarks/growth.py`):\n\n"
+        + table(head, rows)
+        + f"\nA line through 0: {straight['seconds_per_million_pairs']:.2f} s per million pairs; "
+        f"the worst point lies {straight['worst_deviation']:.0%} off it.\n"
+    )

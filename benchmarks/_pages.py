@@ -1,0 +1,29 @@
+"""What the pages of results share: where files stand, and how values are written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """A result file, None where the benchmark has not been run."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def interval(value: dict[str, float | None]) -> str:
+    """.0970 (.0895-.1045)"""
+    mean, low, high = (value[name] for name in ("mean", "low", "high"))
+    if low is None or high is None:
+        return f"{mean:.4f}".lstrip("0")
+    ends = "–".join(f"{end:.4f}".lstrip("0") for end in (low, high))
+    return f"{mean:.4f}".lstrip("0") + f" ({ends})"
