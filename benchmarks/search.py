@@ -30,6 +30,7 @@ from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
+from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import LearnedSpec, Schema, Spec
 from honeyguide.models.xsimgcl import XSimGCL
@@ -94,13 +95,17 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
     },
     "movielens-1m-811": {
         "chebycf-paper": [ChebyCF()],
-        "chebycf": grid(
-            ChebyCF(user_power=0.3, k=4000),
-            rank=[64, 256],
-            beta=[0.2, 0.35, 0.5],
-            ideal=[0.0, 0.2],
-        ),
-        "ease": grid(EASE(), l2=[100.0, 200.0, 400.0, 800.0]),
+        "chebycf": [
+            *grid(
+                ChebyCF(user_power=0.3, k=4000),
+                rank=[64, 256],
+                beta=[0.2, 0.35, 0.5],
+                ideal=[0.0, 0.2],
+            ),
+            *grid(ChebyCF(k=4000), rank=[128, 256], beta=[0.1, 0.2], ideal=[0.5, 1.0]),
+            *grid(ChebyCF(k=4000, user_power=0.3, rank=128), beta=[0.1], ideal=[0.5, 1.0]),
+        ],
+        "ease": grid(EASE(), l2=[100.0, 200.0, 400.0, 800.0, 1600.0]),
         "ials": grid(
             IALS(epochs=16), width=[64, 128], alpha=[0.1, 0.3, 0.6], l2=[0.001, 0.003, 0.01]
         ),
@@ -108,15 +113,16 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             ItemKNN(k=1000), alpha=[0.4, 0.5, 0.7], weigh_users=[False, True], shrink=[0.0, 50.0]
         ),
         "mf-bpr": grid(BPR, l2=[1e-4, 1e-3, 3e-3]),
-        "mf-softmax": grid(
-            MF(**HOT, learning_rate=0.01), temperature=[0.1, 0.15, 0.2], batch=[128, 512]
-        ),
+        "mf-softmax": grid(MF(**HOT, learning_rate=0.01, batch=256), temperature=[0.15, 0.2]),
         "lightgcn": grid(
-            LightGCN(**HOT, learning_rate=0.01), temperature=[0.1, 0.15, 0.2], layers=[1, 2]
+            LightGCN(**HOT, learning_rate=0.01, batch=256, layers=2), temperature=[0.15, 0.2, 0.25]
         ),
         "xsimgcl": grid(
-            XSimGCL(**HOT, learning_rate=0.01), temperature=[0.15], contrast=[0.05, 0.2]
+            XSimGCL(**HOT, learning_rate=0.01, batch=256, layers=2),
+            temperature=[0.2],
+            contrast=[0.05, 0.2],
         ),
+        "mult-vae": grid(MultVAE(epochs=150, batch=256), beta=[0.2, 0.5]),
     },
 }
 

@@ -298,3 +298,35 @@ def test_plain_settings():
     assert Training() == Training(
         seed=0, device="auto", precision="auto", metric="ndcg@10", checkpoint_seconds=60.0
     )
+
+
+# --- gradients of several batches
+
+
+def test_accumulated_gradients_are_the_mean_of_those_of_the_batches(monkeypatch):
+    seen: list[torch.Tensor] = []
+
+    def still(self: Any, closure: Any = None) -> None:
+        items = self.param_groups[0]["params"][1]
+        seen.append(items.grad.clone())
+
+    monkeypatch.setattr(trainer.RowAdamW, "step", still)
+    spec = MF_SPEC.but(loss="softmax", batch=16, epochs=1)
+    trained(spec)
+    alone, seen = seen, []
+    trained(spec.but(accumulate=3))
+    assert len(seen) == -(-len(alone) // 3)
+    torch.testing.assert_close(seen[0], sum(alone[:3]) / 3)
+    torch.testing.assert_close(seen[-1], sum(alone[3 * (len(seen) - 1) :]) / 3)
+
+
+def test_no_checkpoint_stands_between_batches_of_one_step(monkeypatch, tmp_path):
+    steps: list[int] = []
+    real = checkpoint.write
+    monkeypatch.setattr(
+        checkpoint, "write", lambda folder, state: (steps.append(state.step), real(folder, state))
+    )
+    spec = MF_SPEC.but(accumulate=3, batch=16, epochs=2)
+    trained(spec, folder=tmp_path)
+    assert steps
+    assert all(step % 3 == 0 for step in steps[:-1])

@@ -117,6 +117,9 @@ class LearnedSpec(Spec):
     """Stop after so many epochs without a better validation metric. Raise it on noisy data."""
     batch: Count = 1024
     """Examples per step: pairs, user rows or sequences, by the model's unit."""
+    accumulate: Count = 1
+    """Batches whose gradients are averaged before the weights move: as many times larger a batch
+    in the memory of one. Losses that look at the batch itself (in-batch) still see one only."""
     learning_rate: Annotated[Positive, Range(2e-4, 5e-3, log=True)] = 1e-3
     """Step size of Adam. The first knob to tune."""
     weight_decay: Annotated[NotNegative, Range(0, 0.1)] = 0.0

@@ -232,7 +232,8 @@ class _Run:
         while state.step < self.steps:
             pending += self._step(order[state.step * spec.batch : (state.step + 1) * spec.batch])
             state.step += 1
-            self.average.step(state.epoch * self.steps + state.step)
+            if self._moved:
+                self.average.step(state.epoch * self.steps + state.step)
             if state.step % self.check_every == 0 or state.step == self.steps:
                 state.loss_sum += pending.item()
                 pending.zero_()
@@ -245,6 +246,11 @@ class _Run:
         self._end_epoch()
         self._checkpoint_if_due(interrupted)
 
+    @property
+    def _moved(self) -> bool:
+        """Whether no gradient waits for the batches that are to join it."""
+        return self.state.step % self.spec.accumulate == 0 or self.state.step == self.steps
+
     def _step(self, rows: np.ndarray) -> Tensor:
         number = step_seed(self.training.seed, self.state.epoch, self.state.step)
         # not torch.manual_seed, which writes a traceback for each device not yet started (120 us)
@@ -255,12 +261,15 @@ class _Run:
             batch = self.examples.batch(rows, number)
             if self.device.type != "cpu":
                 batch = batch.to(self.device)
-            for parameter in self.parameters:
-                parameter.grad = None  # zero_grad would also open and close a profiler's record
+            if self._moved:
+                for parameter in self.parameters:
+                    parameter.grad = None  # zero_grad would open and close a profiler's record
             with self.autocast:
                 loss: Tensor = self.model.loss(batch)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimiser.step()
+            many = self.spec.accumulate
+            (loss if many == 1 else loss / many).backward()  # type: ignore[no-untyped-call]
+            if (self.state.step + 1) % many == 0 or self.state.step + 1 == self.steps:
+                self.optimiser.step()
         except (MemoryError, RuntimeError) as error:
             if not means_too_little_memory(error):
                 raise
@@ -363,6 +372,8 @@ class _Run:
         return passed
 
     def _checkpoint_if_due(self, interrupted: threading.Event) -> None:
+        if not self._moved:
+            return  # gradients are not kept
         due = perf_counter() - self.saved >= self.training.checkpoint_seconds
         asked = interrupted.is_set()
         if self.folder is not None and (due or asked or self.state.finished):

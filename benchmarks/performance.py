@@ -1,0 +1,185 @@
+"""Where the time of collaborative filtering goes, and how far it is from what the machine can do.
+
+The limits are measured first: a product of f32 matrices, a copy through memory, and rows of 256
+bytes gathered at random from a table that fits the cache and from one that does not. Then each
+kernel on MovieLens-1M, with the operations or bytes that it cannot do without.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from _common import record, seconds
+from honeyguide.data.batch import examples
+from honeyguide.data.opening import Inputs
+from honeyguide.data.training import TrainingData
+from honeyguide.experiment.splitting import open_split
+from honeyguide.models.ease import EASE
+from honeyguide.models.mf import MF
+from honeyguide.models.mult_vae import MultVAE
+from honeyguide.models.spec import Learned, LearnedSpec, Schema
+from honeyguide.nn import losses
+from honeyguide.nn.graph import Edges
+from honeyguide.train.optimiser import RowAdamW
+from honeyguide.train.trainer import build, fit
+
+WIDTH = 64
+
+
+def main() -> None:
+    """Limits, then parts."""
+    _, split = open_split("movielens-1m", Inputs())
+    train = split.train
+    data, schema = TrainingData(train), Schema(users=train.n_users, items=train.n_items)
+    limit = limits()
+    parts = [
+        *pair_step(data, schema, limit),
+        row_softmax(data, schema, limit),
+        passing(data, limit),
+        vae(data, schema, limit),
+        ease(data, schema, limit),
+    ]
+    record("performance", {"limits": limit, "parts": parts})
+
+
+def limits() -> dict[str, float]:
+    """GFLOP/s and GB/s."""
+    a, b = torch.randn(1536, 1536), torch.randn(1536, 1536)
+    one, other = torch.randn(1 << 25), torch.empty(1 << 25)
+    small, large = torch.randn(8_000, WIDTH), torch.randn(2_000_000, WIDTH)
+    rows = torch.randint(0, 8_000, (400_000,))
+    far = torch.randint(0, 2_000_000, (400_000,))
+    return {
+        "product_gflops": 2 * 1536**3 / seconds(lambda: a @ b) / 1e9,
+        "copy_gbs": 2 * one.nbytes / seconds(lambda: other.copy_(one)) / 1e9,
+        "near_rows_gbs": 2 * 256 * 400_000 / seconds(lambda: small[rows]) / 1e9,
+        "far_rows_gbs": 2 * 256 * 400_000 / seconds(lambda: large[far]) / 1e9,
+    }
+
+
+def part(name: str, took: float, need: float, unit: str, limit: float) -> dict[str, Any]:
+    """took: seconds; need: operations or bytes."""
+    return {
+        "part": name,
+        "milliseconds": 1e3 * took,
+        "needs": need,
+        "unit": unit,
+        "reached": need / took / 1e9,
+        "limit": limit,
+        "times_the_limit": limit * 1e9 * took / need,
+    }
+
+
+def pair_step(data: TrainingData, schema: Schema, limit: dict[str, float]) -> list[dict[str, Any]]:
+    """BPR, 2,048 pairs a step."""
+    spec = MF(loss="bpr", negatives=1, batch=2048, l2=1e-4)
+    model, cut = ready(spec, data, schema)
+    rows = np.random.default_rng(0).permutation(len(cut))[:2048]
+    batch = cut.batch(rows, 0)
+    adam = RowAdamW(list(model.parameters()), 1e-3, 0.0)
+
+    def loss() -> None:
+        for parameter in model.parameters():
+            parameter.grad = None
+        model.loss(batch).backward()
+
+    loss()
+    kept = [parameter.grad for parameter in model.parameters()]
+
+    def update() -> None:
+        for parameter, grad in zip(model.parameters(), kept, strict=True):
+            parameter.grad = grad
+        adam.step()
+
+    row = 2048 * 3 * 4 * WIDTH  # bytes of the rows of a step
+    near = limit["near_rows_gbs"]
+    return [
+        part(
+            "bpr: cut a batch, draw negatives",
+            seconds(lambda: cut.batch(rows, 0), 30),
+            row,
+            "B",
+            near,
+        ),
+        part("bpr: loss and gradients", seconds(loss, 30), 2 * row, "B", near),
+        part("bpr: row-wise Adam", seconds(update, 30), 7 * row, "B", near),
+    ]
+
+
+def ready(spec: LearnedSpec, data: TrainingData, schema: Schema) -> tuple[Any, Any]:
+    """A model before its first step, and its examples."""
+    model = build(spec, schema, 0)
+    assert isinstance(model, Learned)
+    model.prepare(data)
+    return model.train(), examples(data.interactions, spec.asked())
+
+
+def row_softmax(data: TrainingData, schema: Schema, limit: dict[str, float]) -> dict[str, Any]:
+    """Full softmax of 256 users' sets, forwards and backwards."""
+    _, cut = ready(MF(), data, schema)
+    row = cut.batch(np.arange(256), 0).row
+    states = torch.randn(256, WIDTH, requires_grad=True)
+    table = torch.randn(schema.items, WIDTH, requires_grad=True)
+
+    def work() -> None:
+        told = losses.row_softmax(states, table, row.items, row.offsets)
+        told.backward()  # type: ignore[no-untyped-call]
+
+    need = 3 * 2 * 256 * schema.items * WIDTH
+    return part(
+        "softmax over all items, 256 users",
+        seconds(work, 20),
+        need,
+        "FLOP",
+        limit["product_gflops"],
+    )
+
+
+def passing(data: TrainingData, limit: dict[str, float]) -> dict[str, Any]:
+    """Once along all edges, both ways."""
+    edges = Edges.of(data.interactions.pairs(MF().rule))
+    nodes = torch.randn(sum(edges.matrix.shape), WIDTH)
+    need = 2 * edges.matrix.nnz * 4 * WIDTH
+    return part(
+        "lightgcn: once along all edges",
+        seconds(lambda: edges.spread(nodes), 5),
+        need,
+        "B",
+        limit["near_rows_gbs"] / 2,
+    )
+
+
+def vae(data: TrainingData, schema: Schema, limit: dict[str, float]) -> dict[str, Any]:
+    """A step of Mult-VAE, 500 users."""
+    model, cut = ready(MultVAE(), data, schema)
+    batch = cut.batch(np.arange(500), 0)
+    adam = RowAdamW(list(model.parameters()), 1e-3, 0.0)
+
+    def step() -> None:
+        for parameter in model.parameters():
+            parameter.grad = None
+        model.loss(batch).backward()
+        adam.step()
+
+    assert batch.row is not None
+    need = 3 * 2 * 500 * schema.items * 600 + 2 * 2 * len(batch.row.items) * 600
+    return part(
+        "mult-vae: a step, 500 users", seconds(step, 5), need, "FLOP", limit["product_gflops"]
+    )
+
+
+def ease(data: TrainingData, schema: Schema, limit: dict[str, float]) -> dict[str, Any]:
+    """The whole solution."""
+    need = float(schema.items) ** 3  # a third for the factor, two thirds for the inverse
+    return part(
+        "ease: all",
+        seconds(lambda: fit(build(EASE(), schema, 0), data), 1),
+        need,
+        "FLOP",
+        limit["product_gflops"],
+    )
+
+
+if __name__ == "__main__":
+    main()
