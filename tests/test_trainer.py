@@ -329,4 +329,4 @@ def test_no_checkpoint_stands_between_batches_of_one_step(monkeypatch, tmp_path)
     spec = MF_SPEC.but(accumulate=3, batch=16, epochs=2)
     trained(spec, folder=tmp_path)
     assert steps
-    assert all(step % 3 == 0 for step in steps[:-1])
+    assert all(step % 3 == 0 or step == max(steps) for step in steps)  # or the last of an epoch
