@@ -169,3 +169,29 @@ def growth() -> str:
         + f"\nA line through 0: {straight['seconds_per_million_pairs']:.2f} s per million pairs; "
         f"the worst point lies {straight['worst_deviation']:.0%} off it.\n"
     )
+
+
+def performance() -> str:
+    """Where the time goes."""
+    told = read("performance")
+    if told is None:
+        return ""
+    limit, machine = told["limits"], told["machine"]
+    rows = [
+        [
+            part["part"],
+            f"{part['milliseconds']:.2f}",
+            f"{part['needs'] / 1e6:,.1f} M{'FLOP' if part['unit'] == 'FLOP' else 'B'}",
+            f"{part['reached']:.1f} G{part['unit']}/s",
+            f"{part['times_the_limit']:.1f}",
+        ]
+        for part in told["parts"]
+    ]
+    return (
+        f"{machine['processor']}, {machine['threads']} threads, AMX: "
+        f"{'yes' if machine['amx'] else 'no'}. Limits: products of f32 matrices "
+        f"{limit['product_gflops']:.0f} GFLOP/s, a copy through memory {limit['copy_gbs']:.1f} "
+        f"GB/s, rows at random from a small table {limit['near_rows_gbs']:.1f} GB/s, from a large one "
+        f"{limit['far_rows_gbs']:.1f} GB/s (reading and writing counted).\n\n"
+        + table(["part", "ms", "needs", "reached", "times the limit"], rows)
+    )

@@ -259,9 +259,19 @@ def results_page() -> str:
 
 def with_readme_part(readme: str) -> str:
     """The README with its table replaced."""
-    before, rest = readme.split(BEGIN)
+    return between(readme, readme_part())
+
+
+def with_performance(page: str) -> str:
+    """docs/performance.md with its table replaced."""
+    return between(page, collaborative.performance())
+
+
+def between(page: str, part: str) -> str:
+    """The page with what stands between the marks replaced."""
+    before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n{readme_part()}{END}{after}"
+    return f"{before}{BEGIN}\n{part}{END}{after}"
 
 
 def main() -> None:
@@ -269,6 +279,8 @@ def main() -> None:
     readme = ROOT / "README.md"
     readme.write_text(with_readme_part(readme.read_text()))
     (ROOT / "docs" / "results.md").write_text(results_page())
+    performance = ROOT / "docs" / "performance.md"
+    performance.write_text(with_performance(performance.read_text()))
 
 
 if __name__ == "__main__":

@@ -16,3 +16,8 @@ def test_the_results_page_is_what_the_files_say() -> None:
 def test_the_readme_shows_what_the_files_say() -> None:
     readme = (ROOT / "README.md").read_text()
     assert TABLES["with_readme_part"](readme) == readme
+
+
+def test_the_page_of_performance_shows_what_the_file_says() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    assert TABLES["with_performance"](page) == page
