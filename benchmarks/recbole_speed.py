@@ -105,7 +105,8 @@ def beside(name: str, peer: str, folder: str, train: Interactions, valid: Holdou
     ours = float(np.median([line["seconds"] for line in same.journal[1:]]))
     peers = float(np.median(theirs["epochs"][1:]))
     goals = {int(epoch): value for epoch, value in theirs["ndcg@10"].items()}
-    reached, best = until(OURS[name].but(epochs=100, patience=99), train, valid, goals)
+    asked = OURS[name].but(epochs=100, patience=99)
+    reached, best = until(asked, train, valid, goals, sum(theirs["epochs"]))
     return {
         "epoch_seconds": {"recbole": peers, "honeyguide": ours, "ratio": ours / peers},
         "targets_per_second": {"recbole": len(train) / peers, "honeyguide": len(train) / ours},
@@ -136,9 +137,10 @@ def trained(spec: LearnedSpec, train: Interactions, valid: Holdout | None) -> Fi
 
 
 def until(
-    spec: LearnedSpec, train: Interactions, valid: Holdout, goals: dict[int, float]
+    spec: LearnedSpec, train: Interactions, valid: Holdout, goals: dict[int, float], most: float
 ) -> tuple[dict[int, float | None], float]:
-    """By goal, the seconds of training until it was reached; and the best value seen until then."""
+    """By goal, the seconds of training until it was reached, None where `most` seconds were not
+    enough; and the best value seen until then."""
     spent, best = 0.0, 0.0
     reached: dict[int, float | None] = dict.fromkeys(goals)
 
@@ -149,7 +151,7 @@ def until(
         for epoch, goal in goals.items():
             if reached[epoch] is None and best >= goal:
                 reached[epoch] = spent
-        return all(value is not None for value in reached.values())
+        return spent > most or all(value is not None for value in reached.values())
 
     model = build(spec, Schema(users=train.n_users, items=train.n_items), 0)
     fit(model, TrainingData(train), valid=valid, training=Training(), on_epoch=watch)

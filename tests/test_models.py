@@ -26,7 +26,7 @@ from honeyguide.models.xsimgcl import XSimGCL
 SMALL_MF = MF(width=2, epochs=60, learning_rate=0.05, batch=64, l2=0.1)
 SMALL_SASREC = SASRec(width=8, layers=1, history=12, epochs=10, batch=8, learning_rate=0.01)
 SMALL_NEUMF = NeuMF(
-    width=2, hidden=(4,), epochs=20, learning_rate=0.05, batch=64, dropout=0.0, l2=0.03
+    width=4, hidden=(8,), epochs=15, learning_rate=0.02, batch=64, dropout=0.0, l2=0.1
 )
 SMALL_VAE = MultVAE(
     width=4, hidden=(8,), epochs=60, learning_rate=0.01, batch=32, dropout=0.2, beta=0.02, warmup=50
@@ -58,13 +58,13 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "mf-directau": Declared(
             SMALL_MF.but(loss="directau", similarity="cosine", weight=0.2, epochs=30)
         ),
-        "mf-sampled": Declared(SMALL_MF.but(loss="sampled-softmax", negatives=16)),
+        "mf-sampled": Declared(SMALL_MF.but(loss="sampled-softmax", negatives=8)),
     },
     "chebycf": {"chebycf": Declared(ChebyCF(rank=4, k=30))},
     "neumf": {
         "neumf": Declared(SMALL_NEUMF),
         "gmf": Declared(SMALL_NEUMF.but(parts="gmf")),
-        "mlp": Declared(SMALL_NEUMF.but(parts="mlp")),
+        "mlp": Declared(SMALL_NEUMF.but(parts="mlp", width=2, loss="bpr")),
     },
     "mult-vae": {"mult-vae": Declared(SMALL_VAE)},
     "lightgcn": {

@@ -206,7 +206,7 @@ class Factors(RowVectors, Learned):
         positive = (asking * self.comparable(wanted)).sum(1).float()
         unwanted = self.comparable(unwanted)
         if spec.loss != "sampled-softmax":
-            negative = torch.einsum("bd,bnd->bn", asking, unwanted).float()
+            negative = (asking[:, None] * unwanted).sum(2).float()
             return PAIRWISE[spec.loss](positive, negative, spec, self.schema)
         assert batch.log_p is not None
         assert batch.negatives is not None
