@@ -23,6 +23,7 @@ from honeyguide.models.ials import IALS
 from honeyguide.models.mf import MF
 from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import Schema, Spec
+from honeyguide.nn import memory
 from honeyguide.recommender import Recommender
 from honeyguide.train.trainer import build
 
@@ -127,3 +128,10 @@ def test_a_question_without_ratings_is_one_of_likings():
     asked = ask(model.spec, np.array([0, 59]))
     assert asked.value is not None
     assert torch.isfinite(scores(model, asked)[:, 1:]).all()
+
+
+def test_a_matrix_that_does_not_fit_is_refused_with_the_bytes(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 10_000)
+    with pytest.raises(CallError, match="sparse-fc holds 8 matrices of 60 users x 22") as caught:
+        train(SMALL, checkerboard(rated=True))
+    assert "42.2 kB, and 10 kB are left" in caught.value.wrong

@@ -36,7 +36,7 @@ from honeyguide.models.spec import (
 from honeyguide.nn import memory
 from honeyguide.types import NEVER
 
-HELD = 8  # matrices of users x items that solving holds at once (measured, MovieLens-1M)
+HELD = 8  # matrices of users x items at once: ratings, which there are, predictions, gradients
 WORKING = 64 << 20  # bytes of systems solved at once while folding in
 
 
@@ -61,15 +61,6 @@ class SparseFC(Spec):
     """Steps of L-BFGS, each about one pass over the matrix. Fewer stop earlier."""
 
     def build(self, schema: Schema) -> "SparseFCModel":
-        needed = HELD * 4 * schema.users * schema.items
-        left = memory.available()
-        if needed > left:
-            raise CallError(
-                f"sparse-fc holds {HELD} matrices of {schema.users:,} users x {schema.items:,} "
-                f"items while it is solved: {memory.words(needed)}, and {memory.words(left)} are "
-                "left.",
-                "Take fewer users or items (--k-core).",
-            )
         return SparseFCModel(self, schema)
 
 
@@ -94,6 +85,7 @@ class SparseFCModel(RowVectors, Solved):
         self.register_buffer("scale", torch.zeros(3))  # lowest and highest rating; a liking
 
     def solve(self, data: TrainingData, seed: int) -> None:
+        self._refuse_large()
         events = data.interactions.counting(self.spec.rule)
         matrix = events.pairs(self.spec.rule)
         given = matrix.data[~np.isnan(matrix.data)]
@@ -114,6 +106,17 @@ class SparseFCModel(RowVectors, Solved):
         with torch.no_grad():
             self.items.weight[PAD] = 0
         self.as_of.copy_(torch.from_numpy(fingerprints(events)))
+
+    def _refuse_large(self) -> None:
+        schema, left = self.schema, memory.available()
+        needed = HELD * 4 * schema.users * schema.items
+        if needed > left:
+            raise CallError(
+                f"sparse-fc holds {HELD} matrices of {schema.users:,} users x {schema.items:,} "
+                f"items while it is solved: {memory.words(needed)}, and {memory.words(left)} are "
+                "left.",
+                "Take fewer users or items (--k-core).",
+            )
 
     def _item_side(self, rated: Tensor, there: Tensor, random: torch.Generator) -> None:
         spec, half = self.settings, self.user.embedding_dim
