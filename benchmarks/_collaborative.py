@@ -9,9 +9,9 @@ from typing import Any
 from _pages import RESULTS, ROOT, interval, read, table
 
 TITLES = {
-    "gowalla": "Gowalla, LightGCN's split",
-    "movielens-1m-811": "MovieLens-1M, ratings of 3 and more, random 8:1:1, a split for each seed",
-    "movielens-100k-u1": "MovieLens-100K, ratings predicted, split u1",
+    "gowalla": "Gowalla",
+    "movielens-1m-811": "MovieLens-1M, a split for each seed",
+    "movielens-100k-u1": "MovieLens-100K, ratings predicted",
 }
 
 
@@ -60,8 +60,11 @@ def recipes(data: str) -> str:
     lower = metrics[0] == "rmse"
     key = {row[0]: row[1] for row in rows}
     rows.sort(key=lambda row: key[row[0]], reverse=not lower)
-    cells = published["cells"]
-    sources = "; ".join(f"{name}: {cell['paper']}" for name, cell in cells.items() if name in key)
+    told_cells = [
+        f"{name} {' / '.join(f'{value:.4f}'.lstrip('0') for value in cell['values'])} "
+        f"({cell['paper']})"
+        for name, cell in published["cells"].items()
+    ]
     head = ["recipe", *metrics, "seeds", "published", "fit s", "tuning s", "peak MB"]
     return (
         f"{TITLES[data]} ({published['protocol']}). Settings were found on validation only "
