@@ -70,7 +70,10 @@ def recipes(data: str) -> str:
         f"{TITLES[data]} ({published['protocol']}). Settings were found on validation only "
         "(`benchmarks/search.py`), test was read once for each recipe and seed "
         "(`benchmarks/final.py`). One seed: 95 % interval over users; several: mean ± standard "
-        "deviation.\n\n" + table(head, rows) + f"\nPublished cells: {sources}.\n" + against(data)
+        "deviation.\n\n"
+        + table(head, rows)
+        + f"\nPublished: {'; '.join(told_cells)}. {published['note']}\n"
+        + against(data)
     )
 
 
