@@ -7,9 +7,11 @@ rows. Nothing is trimmed, filled or dropped without a note. Times live in `data.
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
 import polars as pl
 
 from honeyguide.config import Config
+from honeyguide.data.factorise import factorise
 from honeyguide.data.kinds import KINDS
 from honeyguide.errors import CallError, ColumnError, UnknownName, ValueInColumn
 
@@ -263,17 +265,20 @@ def kinds(raw: pl.Series, column: str, notes: list[str]) -> pl.Series:
             f"Name another column with --kind; the kinds are {', '.join(KINDS)}.",
         )
     said = raw.cast(pl.String)
-    refuse_null(said.set(said == "", None), column, "kind")
-    spelt = said.str.strip_chars().str.to_lowercase().str.replace_all(r"[ -]+", "_")
+    if said.null_count() or (said == "").any():
+        refuse_null(said.set(said == "", None), column, "kind")
+    words, places = factorise(said)  # a few words instead of every row
+    spelt = words.str.strip_chars().str.to_lowercase().str.replace_all(r"[ -]+", "_")
     kind = spelt.replace_strict(SYNONYMS, default=None, return_dtype=pl.String)
+    in_order = np.unique(places, return_index=True)[1].argsort()  # of first appearance
+    pairs = pl.DataFrame({"said": words, "kind": kind})[in_order]
     if kind.null_count():
-        raise UnknownName("event kind", said.filter(kind.is_null())[0], KINDS)
-    pairs = pl.DataFrame({"said": said, "kind": kind}).unique(maintain_order=True)
+        raise UnknownName("event kind", pairs.filter(pl.col("kind").is_null())["said"][0], KINDS)
     notes += [
         f'kind "{pair[0]}" read as {pair[1]}'
         for pair in pairs.filter(pl.col("said") != pl.col("kind")).iter_rows()
     ]
-    return kind
+    return kind.gather(places)
 
 
 def numbers(raw: pl.Series, column: str, option: str) -> pl.Series:

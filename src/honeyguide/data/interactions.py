@@ -321,10 +321,14 @@ def _kinds(events: pl.DataFrame) -> Int8[np.ndarray, " N"]:
 
 def _by_name(series: pl.Series, table: Mapping[str, int], what: str) -> Int8[np.ndarray, " N"]:
     """The number of each word; UnknownName for a word (or null) that the table does not hold."""
-    numbers = series.cast(pl.String).replace_strict(table, default=None, return_dtype=pl.Int8)
-    if numbers.null_count():
-        raise UnknownName(what, str(series.filter(numbers.is_null())[0]), table)
-    return numbers.to_numpy().copy()
+    if series.null_count():
+        raise UnknownName(what, "None", table)
+    words, places = factorise(series.cast(pl.String))
+    unknown = [word for word in words if word not in table]
+    if unknown:
+        raise UnknownName(what, unknown[0], table)
+    numbers: Int8[np.ndarray, " N"] = np.array([table[word] for word in words], np.int8)[places]
+    return numbers
 
 
 def _as_numbers(series: pl.Series, dtype: type) -> Any:
