@@ -19,7 +19,7 @@ from honeyguide.models.ease import EASE
 from honeyguide.models.mf import MF
 from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.spec import Learned, LearnedSpec, Schema
-from honeyguide.nn import losses
+from honeyguide.nn import softmax
 from honeyguide.nn.graph import Edges
 from honeyguide.train.optimiser import RowAdamW
 from honeyguide.train.trainer import build, fit
@@ -125,7 +125,7 @@ def row_softmax(data: TrainingData, schema: Schema, limit: dict[str, float]) -> 
     table = torch.randn(schema.items, WIDTH, requires_grad=True)
 
     def work() -> None:
-        told = losses.row_softmax(states, table, row.items, row.offsets)
+        told = softmax.row_softmax(states, table, row.items, row.offsets)
         told.backward()  # type: ignore[no-untyped-call]
 
     need = 3 * 2 * 256 * schema.items * WIDTH

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from _common import record, seconds
-from honeyguide.nn import losses
+from honeyguide.nn import softmax
 
 ROWS, WIDTH, ITEMS = 12_800, 64, 3_417
 
@@ -20,13 +20,13 @@ def main() -> None:
         torch.autograd.backward(cross_entropy(logits, target))
 
     def blocked() -> None:
-        torch.autograd.backward(losses.softmax(states, table, target))
+        torch.autograd.backward(softmax.softmax(states, table, target))
 
     told = {}
     for mib in (1, 2, 4, 8, 16, 64):
-        losses.BLOCK_BYTES = mib << 20
+        softmax.BLOCK_BYTES = mib << 20
         told[f"{mib} MiB"] = seconds(
-            lambda: torch.autograd.backward(losses.softmax(states, table, target))
+            lambda: torch.autograd.backward(softmax.softmax(states, table, target))
         )
     record(
         "softmax_block",

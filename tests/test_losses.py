@@ -24,41 +24,6 @@ def plain_softmax(states, table, target):
     return cross_entropy(logits.masked_fill(pad, float("-inf")), target)
 
 
-# 32 rows is the smallest block: 150 rows are five of them, the last one shorter
-@pytest.mark.parametrize("block_bytes", [0, 4 * ITEMS * 60, 4 << 20])
-def test_softmax_by_blocks_is_cross_entropy_without_pad(monkeypatch, block_bytes):
-    monkeypatch.setattr(losses, "BLOCK_BYTES", block_bytes)
-    states, table, target = drawn(torch.float32)
-    wanted = plain_softmax(states, table, target)
-    wanted_grads = torch.autograd.grad(wanted, (states, table))
-    loss = losses.softmax(states, table, target)
-    assert loss.item() == pytest.approx(wanted.item(), rel=1e-6)
-    (3 * loss).backward()
-    for got, should in zip((states.grad, table.grad), wanted_grads, strict=True):
-        torch.testing.assert_close(got, 3 * should, rtol=1e-5, atol=1e-7)
-    assert bool((table.grad[0] == 0).all()), "PAD takes no part"
-
-
-def test_softmax_is_the_same_without_gradients():
-    states, table, target = drawn(torch.float32)
-    with torch.no_grad():
-        asked = losses.softmax(states, table, target)
-    assert asked.item() == pytest.approx(losses.softmax(states, table, target).item(), rel=1e-6)
-
-
-def test_softmax_under_autocast_stays_near():
-    states, table, target = drawn(torch.float32)
-    wanted = plain_softmax(states, table, target)
-    wanted_grads = torch.autograd.grad(wanted, (states, table))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = losses.softmax(states, table, target)
-    loss.backward()
-    assert loss.dtype == torch.float32
-    assert loss.item() == pytest.approx(wanted.item(), rel=1e-2)
-    torch.testing.assert_close(states.grad, wanted_grads[0], rtol=0.1, atol=1e-3)
-    torch.testing.assert_close(table.grad, wanted_grads[1], rtol=0.1, atol=1e-3)
-
-
 def test_sampled_softmax_by_hand():
     generator = torch.Generator().manual_seed(1)
     positive, negative = torch.randn(5, generator=generator), torch.randn(5, 7, generator=generator)
@@ -168,20 +133,3 @@ def test_info_nce_is_the_cross_entropy_of_cosines():
     cosines = torch.nn.functional.cosine_similarity(one[:, None], other[None], dim=2)
     wanted = cross_entropy(cosines / 0.3, torch.arange(20))
     assert losses.info_nce(one, other, 0.3).item() == pytest.approx(wanted.item(), rel=1e-5)
-
-
-@pytest.mark.parametrize("block_bytes", [0, 4 << 20])
-def test_row_softmax_is_the_softmax_of_all_targets_of_a_row(monkeypatch, block_bytes):
-    monkeypatch.setattr(losses, "BLOCK_BYTES", block_bytes)
-    states, table, target = drawn(torch.float32)
-    lengths = torch.tensor([3, 0, 1, 66, *[20] * 4])
-    rows = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    states = states[: len(lengths)].detach().requires_grad_()
-    wanted = plain_softmax(states[rows], table, target)
-    wanted_grads = torch.autograd.grad(wanted, (states, table))
-    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-    loss = losses.row_softmax(states, table, target, offsets)
-    assert loss.item() == pytest.approx(wanted.item(), rel=1e-6)
-    (3 * loss).backward()
-    for got, should in zip((states.grad, table.grad), wanted_grads, strict=True):
-        torch.testing.assert_close(got, 3 * should, rtol=1e-4, atol=1e-7)

@@ -31,6 +31,7 @@ from honeyguide.models.spec import (
     Schema,
 )
 from honeyguide.nn import losses, pairs
+from honeyguide.nn.softmax import row_softmax
 
 LossName = Literal["softmax", "sampled-softmax", "bpr", "bce", "gbce", "mse", "ccl", "directau"]
 # what each setting is for; tuning leaves out what the loss does not look at
@@ -138,7 +139,7 @@ class Factors(RowVectors, Learned):
             return self._of_pairs(batch, users, items)
         asking = looked_up(users, batch.query.user)
         spec, row, lengths = self.factors, batch.row, batch.row.offsets.diff()
-        told = losses.row_softmax(
+        told = row_softmax(
             self.comparable(asking) / spec.temperature,
             self.comparable(items),
             row.items,

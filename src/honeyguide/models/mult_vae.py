@@ -32,8 +32,8 @@ from honeyguide.models.spec import (
     Share,
     never_pad,
 )
-from honeyguide.nn import losses
 from honeyguide.nn.graph import times
+from honeyguide.nn.softmax import row_softmax
 
 
 class MultVAE(LearnedSpec):
@@ -106,7 +106,7 @@ class MultVAEModel(Dense, Learned):
         mean, log_variance = (part.float() for part in self.middle(row))
         noise = torch.randn_like(mean)
         hidden = self.told(mean + noise * (log_variance / 2).exp())
-        found = losses.row_softmax(hidden, self.out, row.items, row.offsets)
+        found = row_softmax(hidden, self.out, row.items, row.offsets)
         apart = (mean.square() + log_variance.exp() - log_variance - 1).sum() / 2
         self.steps += 1
         weight = self.settings.beta * (self.steps / self.settings.warmup).clamp(max=1)

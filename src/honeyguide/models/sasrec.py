@@ -25,6 +25,7 @@ from honeyguide.errors import CallError
 from honeyguide.models.spec import AnsweredBy, Count, Learned, LearnedSpec, Schema, Share, Vectors
 from honeyguide.nn import losses
 from honeyguide.nn.attention import Causal
+from honeyguide.nn.softmax import softmax
 
 WIDTHS, HEADS = (32, 64, 128), (1, 2, 4)  # where tuning looks; each of these divides each of those
 WORKING = 32 << 20  # bytes
@@ -115,7 +116,7 @@ class SASRecModel(Vectors, Learned):
         real = batch.target != PAD
         asked, target = states[real], batch.target[real]
         if batch.negatives is None:
-            return losses.softmax(asked, self.items.weight, target)
+            return softmax(asked, self.items.weight, target)
         assert batch.log_p is not None
         positive = (asked * self.items(target)).sum(1)
         negative = asked @ self.items(batch.negatives).T

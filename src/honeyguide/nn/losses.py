@@ -1,18 +1,15 @@
-"""Losses as plain functions that any model can take. All return the mean over the targets.
+"""Losses as plain functions that any model can take; the full softmax stands in softmax.py. All
+return the mean over the targets.
 
 Letters: M targets, N negatives of each, D width, I items with PAD.
 """
 
-from typing import Any
-
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid, normalize
 
-# Rows of logits held at once are cut so that a block stays in the second-level cache (2 MiB a
-# core on the machine measured; see benchmarks/softmax_block.py).
-BLOCK_BYTES = 4 << 20
+from honeyguide.nn.softmax import softmax
 
 
 def bpr(positive: Float[Tensor, "*M"], negative: Float[Tensor, "*M N"]) -> Float[Tensor, ""]:
@@ -111,118 +108,3 @@ def sampled_softmax(
     first = (positive - target_log_p)[:, None]
     rest = (negative - negative_log_p).masked_fill(accidental, float("-inf"))
     return (torch.logsumexp(torch.cat([first, rest], 1), 1) - first[:, 0]).mean()
-
-
-def softmax(
-    states: Float[Tensor, "M D"], table: Float[Tensor, "I D"], target: Int64[Tensor, " M"]
-) -> Float[Tensor, ""]:
-    """Cross-entropy of the target among all items but PAD (row 0 of the table).
-
-    Logits and their gradients are made block by block in one pass and never stored: memory is
-    the block plus the gradients, whatever M and I are.
-    """
-    if not torch.is_grad_enabled():
-        logits = states @ table.T
-        logits[:, 0] = float("-inf")
-        return torch.nn.functional.cross_entropy(logits.float(), target)
-    loss: Tensor = _BlockedSoftmax.apply(states, table, target)  # type: ignore[no-untyped-call]
-    return loss
-
-
-class _BlockedSoftmax(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, table: Tensor, target: Tensor) -> Tensor:
-        with torch.autocast(states.device.type, enabled=False):
-            wide = torch.get_autocast_dtype("cpu") if _autocast(states) else states.dtype
-            states16, table16 = states.detach().to(wide), table.detach().to(wide)
-            rows, items = len(states), len(table)
-            block = max(32, BLOCK_BYTES // (4 * items)) if states.device.type == "cpu" else 8192
-            total = states.new_zeros((), dtype=torch.float32)
-            d_states = torch.empty_like(states16)
-            d_table = torch.zeros_like(table, dtype=torch.float32)
-            for start in range(0, rows, block):
-                part = states16[start : start + block]
-                goal = target[start : start + block, None]
-                logits = (part @ table16.T).float()
-                logits[:, 0] = float("-inf")
-                high = logits.amax(1, keepdim=True)
-                total -= logits.gather(1, goal).sum()
-                z = logits.sub_(high).exp_().sum(1, keepdim=True)
-                total += (high + z.log()).sum()
-                # the softmax is logits / z; dividing the narrow side instead saves a pass
-                logits.scatter_add_(1, goal, -z)
-                p = logits.to(wide)
-                d_states[start : start + block] = (p @ table16) / z
-                d_table += p.T @ (part / z).to(wide)
-            ctx.save_for_backward(d_states.to(states.dtype), d_table.to(table.dtype))
-            ctx.rows = rows
-            return total / rows
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
-        d_states, d_table = ctx.saved_tensors
-        scale = grads[0] / ctx.rows
-        return d_states * scale, d_table * scale, None
-
-
-def row_softmax(
-    states: Float[Tensor, "B D"],
-    table: Float[Tensor, "I D"],
-    items: Int64[Tensor, " M"],
-    offsets: Int64[Tensor, " B1"],
-) -> Float[Tensor, ""]:
-    """Cross-entropy of all targets of each state (items[offsets[b]:offsets[b + 1]]) among all items
-    but PAD: `softmax` where many targets share a state, at the cost of one logit per item and state
-    instead of one per item and target. Mean over the M targets.
-    """
-    loss: Tensor = _BlockedRows.apply(states, table, items, offsets)  # type: ignore[no-untyped-call]
-    return loss
-
-
-class _BlockedRows(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, table: Tensor, items: Tensor, offsets: Tensor) -> Tensor:
-        with torch.autocast(states.device.type, enabled=False):
-            wide = torch.get_autocast_dtype("cpu") if _autocast(states) else states.dtype
-            states16, table16 = states.detach().to(wide), table.detach().to(wide)
-            lengths = offsets.diff()
-            row = torch.repeat_interleave(torch.arange(len(states), device=items.device), lengths)
-            block = (
-                max(32, BLOCK_BYTES // (4 * len(table))) if states.device.type == "cpu" else 4096
-            )
-            total = states.new_zeros((), dtype=torch.float32)
-            d_states = torch.empty_like(states16)
-            d_table = torch.zeros_like(table, dtype=torch.float32)
-            ends = offsets.tolist()
-            for start in range(0, len(states), block):
-                stop = min(start + block, len(states))
-                part, count = states16[start:stop], lengths[start:stop, None].float()
-                logits = (part @ table16.T).float()
-                logits[:, 0] = float("-inf")
-                mine = slice(ends[start], ends[stop])
-                places = (row[mine] - start, items[mine])
-                total -= logits[places].sum()
-                high = logits.amax(1, keepdim=True)
-                z = logits.sub_(high).exp_().sum(1, keepdim=True)
-                total += ((high + z.log()) * count).sum()
-                # d loss / d logits = p * count - row; p is logits / z, so the scale of z / count is
-                # taken out of the wide side and put onto the narrow one
-                scale = count / z
-                logits.index_put_(places, -(1 / scale)[places[0], 0], accumulate=True)
-                p = logits.to(wide)
-                d_states[start:stop] = (p @ table16) * scale
-                d_table += p.T @ (part * scale).to(wide)
-            ctx.save_for_backward(d_states.to(states.dtype), d_table.to(table.dtype))
-            ctx.targets = max(len(items), 1)
-            mean: Tensor = total / ctx.targets
-            return mean
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        d_states, d_table = ctx.saved_tensors
-        scale = grads[0] / ctx.targets
-        return d_states * scale, d_table * scale, None, None
-
-
-def _autocast(states: Tensor) -> bool:
-    return torch.is_autocast_enabled(states.device.type)
