@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
+import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Float32, Int64
 from pydantic import Field, model_validator
@@ -20,6 +21,7 @@ from honeyguide.data.batch import Batch, Unit
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import fingerprints
 from honeyguide.data.sample import Sampler
+from honeyguide.data.training import TrainingData
 from honeyguide.errors import CallError
 from honeyguide.models.spec import (
     Count,
@@ -32,6 +34,7 @@ from honeyguide.models.spec import (
 )
 from honeyguide.nn import losses, pairs
 from honeyguide.nn.softmax import row_softmax
+from honeyguide.nn.svd import spectral_rows
 
 LossName = Literal["softmax", "sampled-softmax", "bpr", "bce", "gbce", "mse", "ccl", "directau"]
 # what each setting is for; tuning leaves out what the loss does not look at
@@ -55,6 +58,9 @@ class FactorSpec(LearnedSpec):
     wants a low temperature (0.1 to 0.2). ccl and directau are made for it."""
     negatives: Count = 64
     """Negatives per positive, or per batch (sampled-softmax); softmax and directau draw none."""
+    start: Literal["random", "spectral"] = "random"
+    """Where vectors start. spectral takes the leading directions of the normalised matrix and needs
+    a fraction of the epochs; worth it for large, sparse data and similarity cosine."""
     sampler: Sampler = "uniform"
     """How negatives are drawn. popularity is harder; in-batch takes the other users' items of the
     batch (and ignores `negatives`); both need the correction of sampled-softmax."""
@@ -119,6 +125,23 @@ class Factors(RowVectors, Learned):
     def __init__(self, spec: FactorSpec, schema: Schema) -> None:
         super().__init__(spec, schema, spec.width)
         self.factors = spec
+
+    def prepare(self, data: TrainingData) -> None:
+        if self.factors.start == "spectral":
+            self._start_from(data.interactions.pairs(self.spec.rule))
+
+    @torch.no_grad()
+    def _start_from(self, matrix: sp.csr_array) -> None:
+        """Spectral vectors, as long as the random ones; nodes without an edge keep theirs."""
+        tables = self.user.weight, self.items.weight
+        length = float(self.user.weight.norm(dim=1).mean())
+        for table, rows in zip(tables, spectral_rows(matrix, self.factors.width), strict=True):
+            sizes = rows.norm(dim=1, keepdim=True)
+            some = sizes[:, 0] > 1e-6
+            mean = sizes if self.factors.similarity == "cosine" else sizes[some].mean()
+            start = torch.zeros_like(table)
+            start[:, : rows.shape[1]] = rows / mean * length
+            table[some] = start[some]
 
     @abstractmethod
     def tables(self) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
@@ -231,8 +254,8 @@ def looked_up(table: Float[Tensor, "N D"], rows: Int64[Tensor, "*M"]) -> Float[T
 
 
 def _by_kernel(users: Tensor) -> bool:
-    plain = not torch.is_autocast_enabled(users.device.type)
-    return users.is_leaf and users.device.type == "cpu" and plain
+    """Whether these are parameters on a CPU: in f32, also where the rest is computed in bf16."""
+    return users.is_leaf and users.device.type == "cpu"
 
 
 Knobs = Callable[[FactorSpec, int, Schema], dict[str, float]]

@@ -62,6 +62,7 @@ class LightGCNModel(Factors):
         self.edges: Edges | None = None  # while training only; answers need the buffers
 
     def prepare(self, data: TrainingData) -> None:
+        super().prepare(data)
         self.edges = Edges.of(data.interactions.pairs(self.spec.rule))
 
     def free(self) -> Float[Tensor, "N D"]:

@@ -50,6 +50,7 @@ class MFModel(Factors):
         self.register_buffer("pull", torch.tensor(1.0))
 
     def prepare(self, data: TrainingData) -> None:
+        super().prepare(data)
         if self.factors.loss == "directau":  # draws no negatives: nothing would move these items
             taken = np.bincount(data.interactions.item, minlength=self.schema.items)
             with torch.no_grad():

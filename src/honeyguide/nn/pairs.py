@@ -5,11 +5,13 @@ reads it again. The plain formulas stay in losses.py, serve other devices, and a
 two agree.
 """
 
+from functools import lru_cache
+from threading import get_ident
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int32, Int64
 from numba import njit
 from torch import Tensor
 
@@ -57,6 +59,11 @@ class _Pairs(torch.autograd.Function):
         asking = torch.empty(min(len(user), len(users)), width)
         asked = torch.empty(min(len(user) * (1 + count), len(items)), width)
         rows = [torch.empty(len(part), dtype=torch.int64) for part in (asking, asked)]
+        scratch = [
+            _places(len(users), "users", get_ident()),
+            _places(len(items), "items", get_ident()),
+            *(part.numpy() for part in (*rows, asking, asked)),
+        ]
         loss, many_users, many_items = _pass(
             users.detach().numpy(),
             items.detach().numpy(),
@@ -65,7 +72,7 @@ class _Pairs(torch.autograd.Function):
             unwanted.numpy(),
             mode,
             *rest,
-            *(part.numpy() for part in (*rows, asking, asked)),
+            *scratch,
         )
         ctx.shapes = users.shape, items.shape
         ctx.save_for_backward(
@@ -85,6 +92,15 @@ class _Pairs(torch.autograd.Function):
             _sparse(item_rows, asked, of_items),
             *[None] * 4,
         )
+
+
+@lru_cache(8)
+def _places(rows: int, side: str, thread: int) -> Int32[np.ndarray, " N"]:
+    """Where the gradient of a row stands in this step, -1 if nowhere; each step leaves it so.
+
+    Kept, because clearing it in each step costs more than the step where there are a million users.
+    """
+    return np.full(rows, -1, np.int32)
 
 
 def _sparse(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
@@ -152,6 +168,8 @@ def _pass(  # type: ignore[no-untyped-def]
     ridge,
     first,
     second,
+    user_place,
+    item_place,
     user_rows,
     item_rows,
     user_grads,
@@ -161,8 +179,6 @@ def _pass(  # type: ignore[no-untyped-def]
     heat, ridge = np.float32(heat), np.float32(ridge)
     first, second = np.float32(first), np.float32(second)
     share, one = np.float32(1.0 / batch), np.float32(1)
-    user_place = np.full(len(users), -1, np.int32)
-    item_place = np.full(len(items), -1, np.int32)
     scores = np.empty(1 + negatives, np.float32)
     slopes = np.empty(1 + negatives, np.float32)
     inverse = np.empty(1 + negatives, np.float32)  # 1 / length of each item's vector, or 1
@@ -189,8 +205,9 @@ def _pass(  # type: ignore[no-untyped-def]
             at = many_users
             user_place[user[b]] = at
             user_rows[at] = user[b]
-            user_grads[at, :] = 0
             many_users += 1
+            for d in range(width):
+                user_grads[at, d] = 0
         gx = user_grads[at]
         turned = np.float32(0)
         for n in range(1 + negatives):
@@ -200,8 +217,9 @@ def _pass(  # type: ignore[no-untyped-def]
                 at = many_items
                 item_place[item] = at
                 item_rows[at] = item
-                item_grads[at, :] = 0
                 many_items += 1
+                for d in range(width):
+                    item_grads[at, d] = 0
             y, gy = items[item], item_grads[at]
             # by dot: g_y = slope x + ridge y; by cosine the part along y falls out of it
             across = slopes[n] * share * own * inverse[n] / heat
@@ -218,4 +236,8 @@ def _pass(  # type: ignore[no-untyped-def]
         along = 2 * ridge * share - turned * own * own
         for d in range(width):
             gx[d] += along * x[d]
+    for at in range(many_users):
+        user_place[user_rows[at]] = -1
+    for at in range(many_items):
+        item_place[item_rows[at]] = -1
     return total / batch, many_users, many_items

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from honeyguide.nn.graph import times
+from honeyguide.nn.graph import Edges, times
 
 OVERSAMPLED = 32
 SWEEPS = 4  # of Gowalla's 512th value 4 leave an error of about one per mille
@@ -30,3 +30,16 @@ def top_singular(
     top = squared.flip(0)[:rank].clamp(min=0).sqrt().float()
     vectors = basis @ turned.flip(1)[:, :rank].float()
     return top, vectors.contiguous()
+
+
+def spectral_rows(
+    pairs: sp.csr_array, width: int
+) -> tuple[Float32[Tensor, "U R"], Float32[Tensor, "I R"]]:
+    """A vector per user and per item whose inner products are nearest to the edges of the graph.
+
+    pairs: who took what, (U, I), weighed as in graph.py. R: `width`, or the shorter side of pairs.
+    """
+    edges = Edges.of(pairs).matrix
+    size, right = top_singular(edges, width, seed=0)
+    root = size.clamp(min=1e-6).sqrt()
+    return times(edges, right) / root, right * root

@@ -9,12 +9,17 @@ rare row is that of its few steps. Dense gradients take torch's fused AdamW.
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from numba import njit
 from torch import Tensor
+
+
+LAST = 1 << 15  # from here on .999 ** t is nothing in f32
 
 
 class RowAdamW(torch.optim.AdamW):
@@ -61,8 +66,21 @@ class RowAdamW(torch.optim.AdamW):
             grad._indices()[0].numpy(),
             grad._values().numpy(),
             place,
+            _started(b1, b2),
             *(np.float32(value) for value in settings),
         )
+
+
+@cache
+def _started(b1: float, b2: float) -> Float32[np.ndarray, "T 2"]:
+    """What the moments of a row are multiplied by after t steps, because they start at zero.
+
+    A table, because a power for each row took as long as the rest of the step.
+    """
+    told = np.ones((LAST + 1, 2))
+    rates = np.array([b1, b2], np.float32).astype(np.float64)  # as the kernel has them
+    told[1:] = 1 / (1 - rates ** np.arange(1, LAST + 1)[:, None])
+    return told.astype(np.float32)
 
 
 def rows_by_torch(
@@ -91,7 +109,7 @@ def rows_by_torch(
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"}, error_model="numpy")
 def _update(  # type: ignore[no-untyped-def]
-    weights, first, second, steps, rows, grads, place, lr, b1, b2, eps, decay
+    weights, first, second, steps, rows, grads, place, started, lr, b1, b2, eps, decay
 ):
     width, count = weights.shape[1], 0
     one = np.float32(1)
@@ -112,8 +130,8 @@ def _update(  # type: ignore[no-untyped-def]
         row = taken[n]
         place[row] = -1
         steps[row] += one
-        step = lr / (one - b1 ** steps[row])
-        scale = one / (one - b2 ** steps[row])
+        at = min(np.int64(steps[row]), LAST)
+        step, scale = lr * started[at, 0], started[at, 1]
         w, m, v, grad = weights[row], first[row], second[row], summed[n]
         keep = one - lr * decay
         for d in range(width):

@@ -1,0 +1,59 @@
+"""Singular vectors by random projection are those of LAPACK, and factorisations can start there."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from honeyguide.data.training import TrainingData
+from honeyguide.models.lightgcn import LightGCN
+from honeyguide.models.mf import MF
+from honeyguide.models.spec import Schema
+from honeyguide.nn.graph import Edges
+from honeyguide.nn.svd import spectral_rows, top_singular
+from honeyguide.train.trainer import build
+from matrices import random_log
+
+
+def low_rank(rows=80, columns=50, rank=6):
+    draw = np.random.default_rng(0)
+    dense = draw.normal(size=(rows, rank)) @ draw.normal(size=(rank, columns))
+    return sp.csr_array(dense.astype(np.float32))
+
+
+def test_top_singular_is_that_of_lapack():
+    matrix = low_rank()
+    size, right = top_singular(matrix, 4, seed=0)
+    _, wanted, turned = np.linalg.svd(matrix.toarray(), full_matrices=False)
+    np.testing.assert_allclose(size, wanted[:4], rtol=1e-4)
+    np.testing.assert_allclose(np.abs((turned[:4] * right.numpy().T).sum(1)), 1, rtol=1e-4)
+
+
+def test_spectral_rows_of_full_rank_give_back_the_edges():
+    log = random_log()
+    pairs = log.pairs(MF().rule)
+    users, items = spectral_rows(pairs, 10**6)
+    edges = Edges.of(pairs).matrix.toarray()
+    np.testing.assert_allclose((users @ items.T).numpy(), edges, atol=2e-3)
+
+
+@pytest.mark.parametrize("spec", [MF, LightGCN])
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_a_spectral_start_is_as_long_as_a_random_one(spec, similarity):
+    log = random_log()
+    schema = Schema(users=log.n_users, items=log.n_items)
+    model = build(spec(width=4, similarity=similarity, start="spectral"), schema, 0)
+    random = {name: table.detach().clone() for name, table in model.named_parameters()}
+    model.prepare(TrainingData(log))
+    edges = Edges.of(log.pairs(model.spec.rule)).matrix.toarray()
+    length = random["user.weight"].norm(dim=1).mean().item()
+    for name, degree in (("user.weight", edges.sum(1)), ("items.weight", edges.sum(0))):
+        table, some = dict(model.named_parameters())[name].detach(), torch.from_numpy(degree > 0)
+        torch.testing.assert_close(table[~some], random[name][~some])
+        sizes = table[some].norm(dim=1)
+        assert sizes.mean().item() == pytest.approx(length, rel=1e-4)
+        if similarity == "cosine":
+            torch.testing.assert_close(sizes, torch.full_like(sizes, length))
+    wanted, users = spectral_rows(log.pairs(model.spec.rule), 4)[0], model.user.weight.detach()
+    along = torch.nn.functional.cosine_similarity(wanted, users)
+    assert along[wanted.norm(dim=1) > 1e-6].min() > 0.999
