@@ -33,6 +33,7 @@ from honeyguide.models.mf import MF
 from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import LearnedSpec, Schema, Spec
+from honeyguide.models.spectral_mf import SpectralMF
 from honeyguide.models.xsimgcl import XSimGCL
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train.trainer import Training, build, fit
@@ -84,6 +85,10 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "mf-softmax": grid(MF(**HOT, learning_rate=0.03), temperature=[0.15], batch=[1024]),
         "lightgcn": grid(LightGCN(**HOT, learning_rate=0.03), temperature=[0.15], layers=[3]),
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
+        "spectral-mf": grid(
+            SpectralMF(rank=512, user_power=0.3, ideal=0.4, beta=0.45, epochs=20, patience=4),
+            width=[128, 256],
+        ),
     },
     "movielens-100k-u1": {
         "sparse-fc": [

@@ -18,6 +18,7 @@ from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import Spec
+from honeyguide.models.spectral_mf import SpectralMF
 from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
 from honeyguide.recommender import Recommender
@@ -37,6 +38,7 @@ SPECS: dict[str, Spec] = {
         MultVAE(width=8, hidden=(16,), batch=16, epochs=20, learning_rate=0.01),
         LightGCN(width=8, batch=32, epochs=6, learning_rate=0.03),
         XSimGCL(width=8, batch=32, epochs=4, learning_rate=0.03),
+        SpectralMF(width=8, rank=8, k=30, batch=32, epochs=6, learning_rate=0.03),
         SparseFC(hidden=(8, 8), l2=0.5, epochs=30),
         SASRec(width=16, layers=1, history=10, batch=32, epochs=3),
     )

@@ -19,6 +19,7 @@ from honeyguide.models.neumf import NeuMF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.sparse_fc import SparseFC
+from honeyguide.models.spectral_mf import SpectralMF
 from honeyguide.models.table import MODELS, spec_named
 from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
@@ -72,6 +73,11 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "lightgcn-bpr": Declared(SMALL_GCN.but(loss="bpr", negatives=2, epochs=20)),
     },
     "xsimgcl": {"xsimgcl": Declared(XSimGCL(**SMALL_GCN.but(layers=2).model_dump()))},
+    "spectral-mf": {
+        "spectral-mf": Declared(
+            SpectralMF(width=4, rank=4, k=30, epochs=30, learning_rate=0.05, batch=64)
+        )
+    },
     "sparse-fc": {
         "sparse-fc": Declared(SMALL_SPARSE),
         "sparse-fc-items": Declared(SMALL_SPARSE.but(users_share=0.0)),

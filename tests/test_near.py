@@ -21,7 +21,8 @@ BLOCKS = pl.DataFrame(  # two tastes that share nothing
 )
 
 
-# of the others the defaults learn nothing from so few events, or there are no ratings
+# of the others the defaults learn nothing from so few events, or there are no ratings; what
+# spectral-mf says is above the mean over the items or below, and the item itself lifts that of six
 AT_ONCE = ("item-knn", "user-knn", "ease", "chebycf", "ials", "lightgcn", "xsimgcl")
 
 

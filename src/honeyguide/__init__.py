@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from honeyguide.models.popular import Popular as Popular
     from honeyguide.models.sasrec import SASRec as SASRec
     from honeyguide.models.sparse_fc import SparseFC as SparseFC
+    from honeyguide.models.spectral_mf import SpectralMF as SpectralMF
     from honeyguide.models.user_knn import UserKNN as UserKNN
     from honeyguide.models.xsimgcl import XSimGCL as XSimGCL
     from honeyguide.recommender.recommender import Recommender as Recommender
@@ -66,6 +67,7 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "SASRec": ("models.sasrec", "SASRec"),
     "Search": ("tuning.search", "Search"),
     "SparseFC": ("models.sparse_fc", "SparseFC"),
+    "SpectralMF": ("models.spectral_mf", "SpectralMF"),
     "Table": ("data.table", "Table"),
     "Training": ("train.trainer", "Training"),
     "UserKNN": ("models.user_knn", "UserKNN"),

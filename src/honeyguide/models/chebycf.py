@@ -38,10 +38,9 @@ from honeyguide.nn.svd import top_singular
 BLOCK = 1024  # rows of the item matrix held at once: I x BLOCK floats
 
 
-class ChebyCF(Spec):
-    """Spectral filter without training."""
+class FilterSpec(Spec):
+    """Settings of every model that holds the filter."""
 
-    name: ClassVar[str] = "chebycf"
     within_items: ClassVar[tuple[str, ...]] = ("rank",)
 
     rank: Annotated[Count, Choice((128, 256, 512, 1024))] = 512
@@ -58,6 +57,12 @@ class ChebyCF(Spec):
     k: Count = 2000
     """Entries kept per item of the straight part. Less is smaller and a little worse."""
 
+
+class ChebyCF(FilterSpec):
+    """Spectral filter without training."""
+
+    name: ClassVar[str] = "chebycf"
+
     def build(self, schema: Schema) -> "ChebyCFModel":
         return ChebyCFModel(self, schema)
 
@@ -66,7 +71,7 @@ class ChebyCFModel(Dense, Solved):
     """neighbour, value (I, K): the straight part. into, out (I, R): what the filter adds to it at
     the lowest frequencies, both with the scaling by degree in them."""
 
-    def __init__(self, spec: ChebyCF, schema: Schema) -> None:
+    def __init__(self, spec: FilterSpec, schema: Schema) -> None:
         super().__init__(spec, schema)
         self.settings = spec
         k = max(1, min(spec.k, schema.items - 1))

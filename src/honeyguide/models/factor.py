@@ -37,6 +37,8 @@ from honeyguide.nn.softmax import row_softmax
 from honeyguide.nn.svd import spectral_rows
 
 LossName = Literal["softmax", "sampled-softmax", "bpr", "bce", "gbce", "mse", "ccl", "directau"]
+Similarity = Literal["dot", "cosine"]
+Start = Literal["random", "spectral"]
 # what each setting is for; tuning leaves out what the loss does not look at
 HEATED = ("softmax", "sampled-softmax", "bpr", "bce", "gbce")
 WEIGHTED = ("mse", "ccl", "directau")
@@ -53,12 +55,12 @@ class FactorSpec(LearnedSpec):
     """softmax looks at all items at once and is the best where they fit; sampled-softmax is its
     estimate for larger catalogues; bpr is the classic; bce, gbce, mse, ccl and directau are what
     other papers take."""
-    similarity: Literal["dot", "cosine"] = "dot"
+    similarity: Similarity = "dot"
     """What a score is. cosine takes the length of vectors, hence most of popularity, out of it; it
     wants a low temperature (0.1 to 0.2). ccl and directau are made for it."""
     negatives: Count = 64
     """Negatives per positive, or per batch (sampled-softmax); softmax and directau draw none."""
-    start: Literal["random", "spectral"] = "random"
+    start: Start = "random"
     """Where vectors start. spectral takes the leading directions of the normalised matrix and needs
     a fraction of the epochs; worth it for large, sparse data and similarity cosine."""
     sampler: Sampler = "uniform"

@@ -38,7 +38,7 @@ class MF(FactorSpec):
 class MFModel(Factors):
     """user.weight (U, D), items.weight (I, D)."""
 
-    def __init__(self, spec: MF, schema: Schema) -> None:
+    def __init__(self, spec: FactorSpec, schema: Schema) -> None:
         super().__init__(spec, schema)
         # what folding in needs of the item vectors: their covariance under popularity, diagonal
         # in `basis` with `curvature` on it

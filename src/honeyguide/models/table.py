@@ -13,6 +13,7 @@ from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import Spec
+from honeyguide.models.spectral_mf import SpectralMF
 from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
 
@@ -28,6 +29,7 @@ _ALL = (
     MultVAE,
     LightGCN,
     XSimGCL,
+    SpectralMF,
     SparseFC,
     SASRec,
 )

@@ -18,7 +18,6 @@ from jaxtyping import Float32
 from numba import njit
 from torch import Tensor
 
-
 LAST = 1 << 15  # from here on .999 ** t is nothing in f32
 
 
