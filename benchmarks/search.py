@@ -81,9 +81,19 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "item-knn": grid(
             ItemKNN(k=1000), alpha=[0.4, 0.5], weigh_users=[False, True], shrink=[0.0, 20.0]
         ),
-        "mf-bpr": grid(BPR, l2=[1e-3]),
-        "mf-softmax": grid(MF(**HOT, learning_rate=0.03), temperature=[0.15], batch=[1024]),
-        "lightgcn": grid(LightGCN(**HOT, learning_rate=0.03), temperature=[0.15], layers=[3]),
+        "mf-bpr": grid(BPR.but(batch=4096, learning_rate=1e-2), l2=[3e-4, 1e-3]),
+        "mf-softmax": grid(
+            MF(**HOT, start="spectral", batch=256).but(epochs=25), temperature=[0.1], width=[64]
+        ),
+        "lightgcn": [
+            *grid(LightGCN(**HOT, learning_rate=0.03), temperature=[0.15], layers=[3]),
+            *grid(
+                LightGCN(**HOT, batch=512, start="spectral").but(epochs=20, patience=4),
+                temperature=[0.1],
+                learning_rate=[0.02],
+                layers=[3],
+            ),
+        ],
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
         "spectral-mf": grid(
             SpectralMF(rank=512, user_power=0.3, ideal=0.4, beta=0.45, epochs=20, patience=4),

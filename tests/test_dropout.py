@@ -1,8 +1,9 @@
 """Dropout: the right share, the right scale, its own gradient, and the same mask for a seed."""
 
+import pytest
 import torch
 
-from honeyguide.nn.dropout import Dropout
+from honeyguide.nn.dropout import Dropout, ReluDropout
 
 
 def test_share_and_scale() -> None:
@@ -49,3 +50,25 @@ def test_nothing_happens_in_evaluation_or_at_zero() -> None:
     x = torch.randn(4, 4)
     assert Dropout(0.9).eval()(x) is x
     assert Dropout(0.0)(x) is x
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_relu_and_dropout_in_one_are_one_after_the_other(kind):
+    x = torch.randn(300, 1001, dtype=kind, generator=torch.Generator().manual_seed(0))
+    one, two = x.clone().requires_grad_(), x.clone().requires_grad_()
+    slope = torch.randn(300, 1001, dtype=kind)
+    told = []
+    for module, given in ((ReluDropout(0.3), one), (lambda y: Dropout(0.3)(y.relu()), two)):
+        torch.manual_seed(4)
+        told.append(module(given))
+        told[-1].backward(slope)
+    for got, wanted in ((told[0], told[1]), (one.grad, two.grad)):
+        torch.testing.assert_close(got, wanted, rtol=2**-7, atol=0)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_nan_of_either_sign_passes(kind):
+    x = torch.ones(1, 8, dtype=kind)
+    x[0, 2] = float("nan")
+    x[0, 5] = -x[0, 2]
+    assert ReluDropout(0.999)(x).isnan()[0].nonzero()[:, 0].tolist() == [2, 5]

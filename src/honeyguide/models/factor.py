@@ -24,6 +24,7 @@ from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.errors import CallError
 from honeyguide.models.spec import (
+    DEVIATION,
     Count,
     Learned,
     LearnedSpec,
@@ -130,20 +131,10 @@ class Factors(RowVectors, Learned):
 
     def prepare(self, data: TrainingData) -> None:
         if self.factors.start == "spectral":
-            self._start_from(data.interactions.pairs(self.spec.rule))
-
-    @torch.no_grad()
-    def _start_from(self, matrix: sp.csr_array) -> None:
-        """Spectral vectors, as long as the random ones; nodes without an edge keep theirs."""
-        tables = self.user.weight, self.items.weight
-        length = float(self.user.weight.norm(dim=1).mean())
-        for table, rows in zip(tables, spectral_rows(matrix, self.factors.width), strict=True):
-            sizes = rows.norm(dim=1, keepdim=True)
-            some = sizes[:, 0] > 1e-6
-            mean = sizes if self.factors.similarity == "cosine" else sizes[some].mean()
-            start = torch.zeros_like(table)
-            start[:, : rows.shape[1]] = rows / mean * length
-            table[some] = start[some]
+            even = self.factors.similarity == "cosine"
+            start_spectrally(
+                self.user.weight, self.items.weight, data.interactions.pairs(self.spec.rule), even
+            )
 
     @abstractmethod
     def tables(self) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
@@ -248,6 +239,21 @@ class Factors(RowVectors, Learned):
     def fingerprinted(self, events: Interactions) -> None:
         """The trained rows are those of these histories."""
         self.as_of.copy_(torch.from_numpy(fingerprints(events)))
+
+
+@torch.no_grad()
+def start_spectrally(
+    users: Float32[Tensor, "U D"], items: Float32[Tensor, "I D"], matrix: sp.csr_array, even: bool
+) -> None:
+    """Spectral vectors into both tables, on average as long as random ones, or (even) each of them;
+    nodes without an edge keep what they have."""
+    width = users.shape[1]
+    for table, rows in zip((users, items), spectral_rows(matrix, width), strict=True):
+        sizes = rows.norm(dim=1, keepdim=True)
+        some = sizes[:, 0] > 1e-6
+        start = table.new_zeros(table.shape)
+        start[:, : rows.shape[1]] = rows / (sizes if even else sizes[some].mean())
+        table[some.to(table.device)] = start[some.to(table.device)] * DEVIATION * width**0.5
 
 
 def looked_up(table: Float[Tensor, "N D"], rows: Int64[Tensor, "*M"]) -> Float[Tensor, "*M D"]:

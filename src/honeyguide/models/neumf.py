@@ -1,7 +1,8 @@
 """NeuMF: a factorisation and a perceptron over the same pair, joined in a last layer.
 
 He et al. 2017, "Neural collaborative filtering": GMF, MLP and NeuMF by the setting `parts`.
-Differences: both parts are trained together from the start; the first layer of the perceptron is
+Differences: both parts are trained together from the start, the factorisation from spectral vectors
+where the paper trains it alone first; the first layer of the perceptron is
 taken apart into what the user and what the item give to it, so that a user's share is computed once
 for all items; a history other than the trained one gives a user row by a linear map of the vectors
 of its items, fitted by ridge regression to the trained rows, plus what that map had missed of the
@@ -13,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from honeyguide.config import Choice, Range
 from honeyguide.data.batch import Batch, Unit
@@ -21,8 +23,9 @@ from honeyguide.data.query import Pairs, Query, fingerprints
 from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
-from honeyguide.models.factor import looked_up
+from honeyguide.models.factor import Start, looked_up, start_spectrally
 from honeyguide.models.spec import (
+    DEVIATION,
     Count,
     Learned,
     LearnedSpec,
@@ -35,9 +38,10 @@ from honeyguide.models.spec import (
     never_pad,
 )
 from honeyguide.nn import losses
-from honeyguide.nn.dropout import Dropout
+from honeyguide.nn.dropout import ReluDropout
 from honeyguide.types import NEVER
 
+NOISE = 0.01
 WORKING = 32 << 20  # bytes of hidden values held at once while all items are scored
 
 
@@ -54,6 +58,9 @@ class NeuMF(LearnedSpec):
     """Widths of the perceptron's layers."""
     dropout: Annotated[Share, Range(0, 0.5)] = 0.1
     """Share of hidden values set to zero. Raise it on small data."""
+    start: Start = "spectral"
+    """Where the factorisation starts: noise, or the leading directions of the normalised matrix,
+    which save epochs."""
     loss: Literal["bce", "bpr"] = "bce"
     """bce is the paper's."""
     negatives: Count = 4
@@ -90,6 +97,9 @@ class NeuMFModel(UserRows, Learned):
         self.halves = 2 if spec.parts == "both" else 1
         super().__init__(spec, schema, self.halves * spec.width)
         self.settings = spec
+        with torch.no_grad():  # noise of .01, as in the paper
+            for table in (self.user.weight, self.items.weight):
+                table.mul_(NOISE / DEVIATION)
         # starts as a plain factorisation
         self.of_factors = nn.Parameter(torch.ones(spec.width)) if spec.parts != "mlp" else None
         self.perceptron = _Perceptron(spec) if spec.parts != "gmf" else None
@@ -98,32 +108,57 @@ class NeuMFModel(UserRows, Learned):
         self.register_buffer("carry", torch.zeros(width, width))
         self.user.register_buffer("rest", torch.zeros(schema.users, width))
 
+    def prepare(self, data: TrainingData) -> None:
+        if self.settings.start == "spectral" and self.of_factors is not None:
+            users, items = (t.weight[:, : self.settings.width] for t in (self.user, self.items))
+            pairs = data.interactions.pairs(self.spec.rule)
+            start_spectrally(users, items, pairs, even=False)
+
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         assert batch.negatives is not None
         asked = torch.cat([batch.target, batch.negatives[:, 0]], 1)  # (B, 1 + N)
         users = looked_up(self.user.weight, batch.query.user)
-        items = looked_up(self.items.weight, asked)
-        scores = self._scores(users, items).float()
         told = {"bce": losses.bce, "bpr": losses.bpr}[self.settings.loss]
+        scores = self._scores(users, *self._given_by(asked)).float()
         loss = told(scores[:, 0], scores[:, 1:])
         if self.settings.l2 == 0:
             return loss
+        items = looked_up(self.items.weight, asked)
         size = users.square().sum(1) + items.square().sum(2).mean(1)
         return loss.add(size.mean(), alpha=self.settings.l2)
 
+    def _given_by(
+        self, asked: Int64[Tensor, "B C"]
+    ) -> tuple[Float[Tensor, "B C D"] | None, Float[Tensor, "B C H"] | None]:
+        """What items give to the factorisation and to the first layer of the perceptron. Where a
+        batch looks up more items than there are, that layer takes the whole catalogue once."""
+        width, table = self.settings.width, self.items.weight
+        if asked.numel() > len(table):
+            factors = None if self.of_factors is None else embedding(asked, table[:, :width])
+            if self.perceptron is None:
+                return factors, None
+            return factors, embedding(asked, self.perceptron.of_item(table[:, -width:]))
+        rows = looked_up(table, asked)
+        first = None if self.perceptron is None else self.perceptron.of_item(rows[..., -width:])
+        return rows[..., :width], first
+
     def _scores(
-        self, users: Float[Tensor, "B E"], items: Float[Tensor, "B C E"]
+        self,
+        users: Float[Tensor, "B E"],
+        factors: Float[Tensor, "B C D"] | None,
+        first: Float[Tensor, "B C H"] | None,
     ) -> Float[Tensor, "B C"]:
-        """Of C items for each user; users and items hold both halves."""
+        """Of C items for each user; users hold both halves."""
         width, scores = self.settings.width, users.new_zeros(())
         if self.of_factors is not None:
+            assert factors is not None
             weighed = users[:, :width] * self.of_factors
             # a batched product of so small matrices takes ten times as long
-            scores = scores + (weighed[:, None] * items[..., :width]).sum(-1)
+            scores = scores + (weighed[:, None] * factors).sum(-1)
         if self.perceptron is not None:
+            assert first is not None
             given = self.perceptron.of_user(users[:, -width:])[:, None]
-            told = self.perceptron(given + self.perceptron.of_item(items[..., -width:]))
-            scores = scores + told
+            scores = scores + self.perceptron(given + first)
         return scores
 
     @torch.no_grad()
@@ -165,7 +200,7 @@ class NeuMFModel(UserRows, Learned):
         return never_pad(scores)
 
     def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
-        scores = self._scores(self.query_rows(query), self.items(items))
+        scores = self._scores(self.query_rows(query), *self._given_by(items))
         return scores.masked_fill(items == PAD, NEVER)
 
 
@@ -180,12 +215,12 @@ class _Perceptron(nn.Module):
         sizes = zip(spec.hidden, others, strict=False)
         self.deeper = nn.ModuleList(nn.Linear(a, b) for a, b in sizes)
         self.out = nn.Linear(spec.hidden[-1], 1, bias=spec.loss == "bce")
-        self.dropout = Dropout(spec.dropout)
+        self.relu = ReluDropout(spec.dropout)
 
     def forward(self, first: Float[Tensor, "*N H"]) -> Float[Tensor, "*N"]:
-        hidden = self.dropout(torch.relu(first))
+        hidden: Tensor = self.relu(first)
         for layer in self.deeper:
-            hidden = self.dropout(torch.relu(layer(hidden)))
+            hidden = self.relu(layer(hidden))
         out: Tensor = self.out(hidden).squeeze(-1)
         return out
 

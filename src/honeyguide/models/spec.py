@@ -31,6 +31,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
+DEVIATION = 0.1  # of the numbers that vectors start from
 AnsweredBy = Literal["trained-row", "fold-in", "history"]
 
 
@@ -236,8 +237,8 @@ class UserRows(Model):
         self.user = nn.Embedding(schema.users, width)
         self.user.register_buffer("as_of", torch.zeros(schema.users, dtype=torch.int64))
         self.items = nn.Embedding(schema.items, width, padding_idx=PAD)
-        nn.init.normal_(self.user.weight, std=0.1)
-        nn.init.normal_(self.items.weight, std=0.1)
+        nn.init.normal_(self.user.weight, std=DEVIATION)
+        nn.init.normal_(self.items.weight, std=DEVIATION)
         with torch.no_grad():
             self.items.weight[PAD] = 0
 

@@ -1,10 +1,11 @@
 """Dropout whose mask costs next to nothing on a CPU.
 
 torch draws one Bernoulli number after another there, on one thread: a third of a SASRec step on two
-cores. Here a counter-based hash gives 16 bits an element, all threads at once; the seed comes from
+cores. Here a counter-based hash gives 32 bits an element, all threads at once; the seed comes from
 torch's generator, so a seeded step repeats exactly, whatever the number of threads.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from torch.nn.functional import dropout
 
 from honeyguide.nn.parallel import over_rows
 
-LEVELS = 1 << 16  # the probability is rounded to a 65,536th
 CHUNK = 1 << 16
+HALF = (1 << 32) - 1
 
 
 class Dropout(nn.Module):
@@ -37,18 +38,23 @@ class Dropout(nn.Module):
         return dropped
 
 
+def drawn_by(seed: int, p: float) -> tuple[np.uint32, np.uint32, np.uint32]:
+    """What the kernels know of a seed, and below what the hash of an element keeps it."""
+    kept = np.uint32(min(round((1 - p) * (HALF + 1)), HALF))
+    return np.uint32(seed & HALF), np.uint32(seed >> 32 & HALF), kept
+
+
+def _in_pieces(size: int, work: Callable[[int, int], object]) -> None:
+    over_rows(-(-size // CHUNK), lambda a, b: work(a * CHUNK, min(b * CHUNK, size)), block=1)
+
+
 class _Masked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
         scale = torch.empty(x.shape, dtype=torch.float32)
         flat = scale.view(-1).numpy()
-        kept, factor = np.uint64(round((1 - p) * LEVELS)), np.float32(1 / (1 - p))
-        pieces = -(-len(flat) // CHUNK)
-        over_rows(
-            pieces,
-            lambda a, b: _fill(flat, a * CHUNK, min(b * CHUNK, len(flat)), seed, kept, factor),
-            block=1,
-        )
+        by = (*drawn_by(seed, p), np.float32(1 / (1 - p)))
+        _in_pieces(len(flat), lambda start, stop: _fill(flat, start, stop, *by))
         scale = scale.to(x.dtype)
         ctx.save_for_backward(scale)
         return x * scale
@@ -59,17 +65,68 @@ class _Masked(torch.autograd.Function):
         return grads[0] * scale, None, None
 
 
+class ReluDropout(Dropout):
+    """relu, then dropout, in one pass forwards and one backwards.
+
+    Nothing is kept but what comes out: it is zero where either stopped the gradient.
+    """
+
+    def forward(self, x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        if not self.training or self.p == 0 or x.device.type != "cpu" or x.dtype not in BITS:
+            return super().forward(torch.relu(x))
+        seed = int(torch.randint(1 << 62, ()).item())
+        dropped: Tensor = _ReluMasked.apply(x, self.p, seed)  # type: ignore[no-untyped-call]
+        return dropped
+
+
+# floats above zero are integers above zero, whatever their width; without its sign NaN lies above
+# infinity
+BITS = {
+    torch.float32: (torch.int32, np.int32(0x7FFFFFFF), np.int32(0x7F800000)),
+    torch.bfloat16: (torch.int16, np.int32(0x7FFF), np.int32(0x7F80)),
+}
+
+
+class _ReluMasked(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
+        bits, *limits = BITS[x.dtype]
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        given, made = (part.view(-1).view(bits).numpy() for part in (x.contiguous(), out))
+        by = (*drawn_by(seed, p), *limits)
+        _in_pieces(len(made), lambda start, stop: _pass_on(given, made, start, stop, *by))
+        out.mul_(1 / (1 - p))
+        ctx.save_for_backward(out)
+        ctx.factor = 1 / (1 - p)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (out,) = ctx.saved_tensors
+        passed = torch.ops.aten.threshold_backward(grads[0], out, 0)
+        return passed.mul_(ctx.factor), None, None
+
+
 @njit(cache=True, nogil=True)
-def _fill(out, start, stop, seed, kept, factor):  # type: ignore[no-untyped-def]
-    # splitmix64 of the place of four elements, 16 bits for each; `start` is a multiple of four
-    base = np.uint64(seed)
-    low = np.uint64(LEVELS - 1)
-    for group in range(start // 4, (stop + 3) // 4):
-        x = base + np.uint64(group) * np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        x = x ^ (x >> np.uint64(31))
-        first = group * 4
-        for lane in range(min(4, stop - first)):
-            bits = (x >> np.uint64(16 * lane)) & low
-            out[first + lane] = factor if bits < kept else np.float32(0)
+def _hash(place, low, high):  # type: ignore[no-untyped-def]
+    # two rounds of multiply and shift (Mueller's), in 32 bits so that 16 fit a register; numba
+    # widens a product of 32 bits unless it is told not to
+    x = np.uint32(np.uint32(place) * np.uint32(0x9E3779B9) + low)
+    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    x = np.uint32((x ^ high ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return np.uint32(x ^ (x >> np.uint32(16)))
+
+
+@njit(cache=True, nogil=True)
+def _fill(out, start, stop, low, high, kept, factor):  # type: ignore[no-untyped-def]
+    for place in range(start, stop):
+        out[place] = factor if _hash(place, low, high) < kept else np.float32(0)
+
+
+@njit(cache=True, nogil=True)
+def _pass_on(given, made, start, stop, low, high, kept, size, infinity):  # type: ignore[no-untyped-def]
+    # positive values where they are kept, and NaN
+    for place in range(start, stop):
+        bits = np.int32(given[place])
+        passes = (bits > 0) & (_hash(place, low, high) < kept) | ((bits & size) > infinity)
+        made[place] = bits if passes else np.int32(0)
