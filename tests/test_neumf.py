@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from honeyguide.data.batch import examples
 from honeyguide.models.neumf import NeuMF
+from honeyguide.models.spec import Schema
+from honeyguide.train.trainer import build
 from matrices import everyone, fitted, random_log
 
 SMALL = NeuMF(width=4, hidden=(6, 3), epochs=2, batch=64, dropout=0.0)
@@ -58,3 +61,23 @@ def test_scores_by_blocks_are_the_same(monkeypatch):
     whole = model.score(asked).detach()
     monkeypatch.setattr("honeyguide.models.neumf.WORKING", 1)
     torch.testing.assert_close(model.score(asked).detach(), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_the_whole_catalogue_at_once_gives_the_same_gradients():
+    log = random_log()
+    batch = examples(log, SMALL.asked()).batch(np.arange(40), seed=3)
+    grads = []
+    for whole in (True, False):
+        model: Any = build(SMALL.but(l2=0.1), Schema(users=log.n_users, items=log.n_items), 1)
+        model.train()
+        model.whole = whole
+        model.loss(batch).backward()
+        grads.append({name: p.grad.to_dense() for name, p in model.named_parameters()})
+    for name, grad in grads[0].items():
+        torch.testing.assert_close(grad, grads[1][name], msg=name)
+
+
+def test_a_last_batch_smaller_than_the_catalogue_is_trained_on():
+    log = random_log(users=30, items=50)
+    pairs = len(examples(log, SMALL.asked()))
+    fitted(SMALL.but(batch=pairs - 1), log)  # a step of many pairs, then one of a single pair

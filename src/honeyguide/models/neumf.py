@@ -100,6 +100,8 @@ class NeuMFModel(UserRows, Learned):
         with torch.no_grad():  # noise of .01, as in the paper
             for table in (self.user.weight, self.items.weight):
                 table.mul_(NOISE / DEVIATION)
+        # for the whole training, lest the items' gradient change its kind with a small last batch
+        self.whole = spec.batch * (1 + spec.negatives) > schema.items
         # starts as a plain factorisation
         self.of_factors = nn.Parameter(torch.ones(spec.width)) if spec.parts != "mlp" else None
         self.perceptron = _Perceptron(spec) if spec.parts != "gmf" else None
@@ -133,7 +135,7 @@ class NeuMFModel(UserRows, Learned):
         """What items give to the factorisation and to the first layer of the perceptron. Where a
         batch looks up more items than there are, that layer takes the whole catalogue once."""
         width, table = self.settings.width, self.items.weight
-        if asked.numel() > len(table):
+        if self.training and self.whole:
             factors = None if self.of_factors is None else embedding(asked, table[:, :width])
             if self.perceptron is None:
                 return factors, None
