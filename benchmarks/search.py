@@ -81,9 +81,12 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "item-knn": grid(
             ItemKNN(k=1000), alpha=[0.4, 0.5], weigh_users=[False, True], shrink=[0.0, 20.0]
         ),
-        "mf-bpr": grid(BPR.but(batch=4096, learning_rate=1e-2), l2=[3e-4, 1e-3]),
+        "mf-bpr": [
+            *grid(BPR.but(batch=4096, learning_rate=1e-2), l2=[3e-4, 1e-3]),
+            *grid(BPR.but(learning_rate=2e-3, start="spectral", patience=5), l2=[1e-3, 3e-3, 1e-2]),
+        ],
         "mf-softmax": grid(
-            MF(**HOT, start="spectral", batch=256).but(epochs=25), temperature=[0.1], width=[64]
+            MF(**HOT, start="spectral").but(epochs=25), temperature=[0.1], width=[64]
         ),
         "lightgcn": [
             *grid(LightGCN(**HOT, learning_rate=0.03), temperature=[0.15], layers=[3]),

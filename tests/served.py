@@ -7,6 +7,7 @@ import polars as pl
 from honeyguide.data.shop import simulate
 from honeyguide.data.table import Table
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
@@ -36,6 +37,7 @@ SPECS: dict[str, Spec] = {
         MF(width=8, batch=32, epochs=6, learning_rate=0.03),
         NeuMF(width=8, hidden=(8,), batch=64, epochs=4, learning_rate=0.01),
         MultVAE(width=8, hidden=(16,), batch=16, epochs=20, learning_rate=0.01),
+        DMF(width=8, hidden=(16,), batch=32, epochs=10, learning_rate=0.01),
         LightGCN(width=8, batch=32, epochs=6, learning_rate=0.03),
         XSimGCL(width=8, batch=32, epochs=4, learning_rate=0.03),
         SpectralMF(width=8, rank=8, k=30, batch=32, epochs=6, learning_rate=0.03),

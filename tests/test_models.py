@@ -9,6 +9,7 @@ from contracts import CONTRACTS
 from declared import Declared
 from honeyguide.errors import UnknownName
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
@@ -31,6 +32,9 @@ SMALL_NEUMF = NeuMF(
 )
 SMALL_VAE = MultVAE(
     width=4, hidden=(8,), epochs=60, learning_rate=0.01, batch=32, dropout=0.2, beta=0.02, warmup=50
+)
+SMALL_DMF = DMF(
+    width=4, hidden=(8,), epochs=40, learning_rate=0.02, batch=32, dropout=0.2, temperature=0.3
 )
 SMALL_SPARSE = SparseFC(hidden=(8, 8), l2=0.1, epochs=40)
 SMALL_GCN = LightGCN(width=4, epochs=30, learning_rate=0.05, batch=64)
@@ -68,6 +72,11 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "mlp": Declared(SMALL_NEUMF.but(parts="mlp", width=2, loss="bpr")),
     },
     "mult-vae": {"mult-vae": Declared(SMALL_VAE)},
+    "dmf": {
+        "dmf": Declared(SMALL_DMF),
+        "dmf-dot": Declared(SMALL_DMF.but(similarity="dot", temperature=1.0)),
+        "dmf-euclid": Declared(SMALL_DMF.but(similarity="euclid", temperature=1.0)),
+    },
     "lightgcn": {
         "lightgcn": Declared(SMALL_GCN),
         "lightgcn-bpr": Declared(SMALL_GCN.but(loss="bpr", negatives=2, epochs=20)),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from honeyguide.experiment.run import Run as Run
     from honeyguide.experiment.tuning import tune as tune
     from honeyguide.models.chebycf import ChebyCF as ChebyCF
+    from honeyguide.models.dmf import DMF as DMF
     from honeyguide.models.ease import EASE as EASE
     from honeyguide.models.ials import IALS as IALS
     from honeyguide.models.item_knn import ItemKNN as ItemKNN
@@ -51,6 +52,7 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "ChebyCF": ("models.chebycf", "ChebyCF"),
     "Columns": ("data.columns", "Columns"),
     "Config": ("config", "Config"),
+    "DMF": ("models.dmf", "DMF"),
     "EASE": ("models.ease", "EASE"),
     "HoneyguideError": ("errors", "HoneyguideError"),
     "IALS": ("models.ials", "IALS"),

@@ -9,10 +9,8 @@ with many items the same say for each of them.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-import numpy as np
-import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
@@ -32,7 +30,7 @@ from honeyguide.models.spec import (
     Share,
     never_pad,
 )
-from honeyguide.nn.graph import times
+from honeyguide.nn.rows import rows_times
 from honeyguide.nn.softmax import row_softmax
 
 
@@ -91,7 +89,7 @@ class MultVAEModel(Dense, Learned):
         weights = row.weights * size.clamp(min=1e-12).rsqrt()[row.rows()]
         if self.training:
             weights = nn.functional.dropout(weights, self.settings.dropout)
-        summed = SparseRows.apply(self.into, row.items, weights, row.offsets)  # type: ignore[no-untyped-call]
+        summed = rows_times(row, weights, self.into)
         mean, log_variance = self.encode(torch.tanh(summed + self.shift)).chunk(2, dim=1)
         return mean, log_variance
 
@@ -129,33 +127,3 @@ def _layers(widths: Sequence[int]) -> nn.Sequential:
         nn.init.trunc_normal_(layer.bias, std=0.001)
         parts += [nn.Tanh(), layer] if parts else [layer]
     return nn.Sequential(*parts)
-
-
-class SparseRows(torch.autograd.Function):
-    """Sparse rows times a table: Pairs.times, with kernels for both ways on the CPU."""
-
-    @staticmethod
-    def forward(ctx: Any, table: Tensor, items: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
-        ctx.save_for_backward(items, weights, offsets)
-        ctx.rows = len(table)
-        if table.device.type != "cpu":
-            return Pairs(items, weights, offsets).times(table.detach())
-        return times(_matrix(items, weights, offsets, len(table)), table.detach())
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        items, weights, offsets = ctx.saved_tensors
-        grad = grads[0].float()
-        if grad.device.type == "cpu":
-            matrix = _matrix(items, weights, offsets, ctx.rows)
-            return times(sp.csr_array(matrix.T), grad), None, None, None
-        row = Pairs(items, weights, offsets).rows()
-        summed = grad.new_zeros(ctx.rows, grad.shape[1])
-        return summed.index_add_(0, items, grad[row] * weights[:, None]), None, None, None
-
-
-def _matrix(items: Tensor, weights: Tensor, offsets: Tensor, width: int) -> sp.csr_array:
-    values: np.ndarray = weights.detach().float().numpy()
-    return sp.csr_array(
-        (values, items.numpy(), offsets.numpy()), shape=(len(offsets) - 1, width), copy=False
-    )

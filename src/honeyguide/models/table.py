@@ -2,6 +2,7 @@
 
 from honeyguide.errors import UnknownName
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
@@ -27,6 +28,7 @@ _ALL = (
     MF,
     NeuMF,
     MultVAE,
+    DMF,
     LightGCN,
     XSimGCL,
     SpectralMF,
