@@ -25,12 +25,14 @@ from honeyguide.evaluate.ratings import predict
 from honeyguide.experiment.machine import machine
 from honeyguide.experiment.splitting import open_split
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
 from honeyguide.models.mult_vae import MultVAE
+from honeyguide.models.neumf import NeuMF
 from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import LearnedSpec, Schema, Spec
 from honeyguide.models.spectral_mf import SpectralMF
@@ -130,8 +132,8 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "item-knn": grid(
             ItemKNN(k=1000), alpha=[0.4, 0.5, 0.7], weigh_users=[False, True], shrink=[0.0, 50.0]
         ),
-        "mf-bpr": grid(BPR, l2=[1e-4, 1e-3, 3e-3]),
-        "mf-softmax": grid(MF(**HOT, learning_rate=0.01, batch=256), temperature=[0.15, 0.2]),
+        "mf-bpr": grid(BPR.but(start="spectral", patience=5), l2=[1e-3, 3e-3]),
+        "mf-softmax": grid(MF(**HOT, start="spectral", batch=256), temperature=[0.2, 0.3]),
         "lightgcn": grid(
             LightGCN(**HOT, learning_rate=0.01, batch=256, layers=2), temperature=[0.15, 0.2, 0.25]
         ),
@@ -139,6 +141,15 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             XSimGCL(**HOT, learning_rate=0.01, batch=256, layers=2),
             temperature=[0.2],
             contrast=[0.05, 0.2],
+        ),
+        "spectral-mf": grid(
+            SpectralMF(rank=256, ideal=1.0, beta=0.1, k=4000, width=64, epochs=40, patience=4),
+            temperature=[0.2],
+            share=[0.5, 0.7],
+        ),
+        "dmf": grid(DMF(epochs=60, patience=5), temperature=[0.15, 0.25]),
+        "neumf": grid(
+            NeuMF(epochs=12, patience=3, learning_rate=3e-3), average=[0.998], dropout=[0.1]
         ),
         "mult-vae": grid(MultVAE(epochs=150, batch=256), beta=[0.2, 0.5]),
     },
