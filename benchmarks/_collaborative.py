@@ -147,6 +147,24 @@ def peers() -> str:
     return said
 
 
+def starts() -> str:
+    """Noise and spectral vectors, epoch by epoch."""
+    told = read("starts")
+    if told is None:
+        return ""
+    rows = [
+        [name, start, *(f"{value:.4f}".lstrip("0") for value in one["ndcg@20"])]
+        for name, starts in told["models"].items()
+        for start, one in starts.items()
+    ]
+    epochs = [f"epoch {number + 1}" for number in range(told["epochs"])]
+    return (
+        "nDCG@20 on Gowalla's validation, by epoch, where vectors start from noise and from the "
+        "leading directions of the normalised matrix (`benchmarks/starts.py`):\n\n"
+        + table(["model", "start", *epochs], rows)
+    )
+
+
 def growth() -> str:
     """The shop up to 50 M events."""
     told = read("growth")
@@ -160,11 +178,19 @@ def growth() -> str:
             f"{row['read_seconds']:.1f}",
             f"{row['read_peak_mb']:,.0f}",
             f"{row['epoch_seconds']:.1f}",
-            f"{row['peak_mb']:,.0f}",
+            f"{row['train_peak_mb']:,.0f}",
         ]
         for row in told["sizes"]
     ]
-    head = ["events", "users", "pairs", "read s", "peak MB", "epoch s", "peak MB, training too"]
+    head = [
+        "events",
+        "users",
+        "pairs",
+        "read s",
+        "peak MB, reading",
+        "epoch s",
+        "peak MB, training",
+    ]
     shop, straight = told["shop"], told["line"]
     return (
         f"The simulated shop with {shop['events']:,} events of {shop['users']:,} users and "

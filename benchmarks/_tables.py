@@ -241,6 +241,7 @@ def results_page() -> str:
         "Yardsticks first": gowalla(),
         "Collaborative filtering": collaborative.tables(),
         "Beside RecBole and implicit": collaborative.peers(),
+        "Where vectors start": collaborative.starts(),
         "Growth": collaborative.growth(),
         "MovieLens-1M": movielens(),
         "The simulated shop": shop(),

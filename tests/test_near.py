@@ -21,8 +21,9 @@ BLOCKS = pl.DataFrame(  # two tastes that share nothing
 )
 
 
-# of the others the defaults learn nothing from so few events, or there are no ratings; what
-# spectral-mf says is above the mean over the items or below, and the item itself lifts that of six
+# of the others the defaults learn nothing from so few events, or there are no ratings; a
+# score of spectral-mf says how far above the mean over all items, and with twelve of them an item's
+# own score lifts that mean above the rest of its block
 AT_ONCE = ("item-knn", "user-knn", "ease", "chebycf", "ials", "lightgcn", "xsimgcl")
 
 

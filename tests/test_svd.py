@@ -54,6 +54,20 @@ def test_a_spectral_start_is_as_long_as_a_random_one(spec, similarity):
         assert sizes.mean().item() == pytest.approx(length, rel=1e-4)
         if similarity == "cosine":
             torch.testing.assert_close(sizes, torch.full_like(sizes, length))
+    assert bool((model.items.weight[0] == 0).all()), "PAD takes no part"
     wanted, users = spectral_rows(log.pairs(model.spec.rule), 4)[0], model.user.weight.detach()
     along = torch.nn.functional.cosine_similarity(wanted, users)
     assert along[wanted.norm(dim=1) > 1e-6].min() > 0.999
+
+
+def test_fewer_directions_than_columns_leave_noise_in_the_rest():
+    log = random_log(users=5, items=40)
+    model = build(MF(width=16, start="spectral"), Schema(users=5, items=log.n_items), 0)
+    cold = torch.from_numpy(np.bincount(log.item, minlength=log.n_items) == 0)
+    assert cold[1:].any()
+    noise = model.items.weight.detach().clone()
+    model.prepare(TrainingData(log))
+    table = model.items.weight.detach()
+    torch.testing.assert_close(table[cold], noise[cold])
+    assert bool((model.user.weight[:, 5:] != 0).all())
+    assert bool((table[~cold][:, 5:] == noise[~cold][:, 5:]).all())

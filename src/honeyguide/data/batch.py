@@ -44,7 +44,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        row = self.row and Pairs(*(getattr(self.row, n).to(device) for n in self.row.__slots__))
+        row = self.row and self.row.to(device)
         moved = {
             name: tensor.to(device)
             for name in ("at", "target", "negatives", "log_p", "accidental")

@@ -36,6 +36,10 @@ class Pairs:
             per_sample_weights=self.weights.to(table.dtype),
         )
 
+    def to(self, device: torch.device) -> "Pairs":
+        """The same rows on another device."""
+        return Pairs(self.items.to(device), self.weights.to(device), self.offsets.to(device))
+
     def part(self, start: int, stop: int) -> "Pairs":
         """The rows from `start` to before `stop`."""
         ends = self.offsets[start : stop + 1]

@@ -13,8 +13,9 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Float32
+from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import dropout, normalize
+from torch.nn.functional import normalize
 
 from honeyguide.config import Choice, Range
 from honeyguide.data.batch import Batch, Unit
@@ -31,6 +32,7 @@ from honeyguide.models.spec import (
     Share,
     Vectors,
 )
+from honeyguide.nn.dropout import Dropout
 from honeyguide.nn.rows import rows_times
 from honeyguide.nn.softmax import row_softmax
 
@@ -43,7 +45,7 @@ class DMF(LearnedSpec):
 
     width: Annotated[Count, Choice((64, 128, 256))] = 64
     """Numbers in the layer where both towers end."""
-    hidden: tuple[Count, ...] = (128,)
+    hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (128,)
     """Widths of each tower's layers before it."""
     dropout: Annotated[Share, Range(0, 0.7)] = 0.3
     """Share of what a tower reads that is left out while training. Raise it on small data."""
@@ -83,11 +85,10 @@ class DMFModel(Vectors, Learned):
 
     def prepare(self, data: TrainingData) -> None:
         columns = data.interactions.pairs(self.spec.rule).T.tocsr()
-        like = self.items.weight
         self.columns = Pairs(
-            torch.from_numpy(columns.indices).long().to(like.device),
-            torch.from_numpy(columns.data).to(like.device),
-            torch.from_numpy(columns.indptr).long().to(like.device),
+            torch.from_numpy(columns.indices).long(),
+            torch.from_numpy(columns.data),
+            torch.from_numpy(columns.indptr).long(),
         )
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
@@ -119,6 +120,7 @@ class DMFModel(Vectors, Learned):
 
     def _asked(self) -> Float[Tensor, "I D1"]:
         assert self.columns is not None, "prepare(data) comes first"
+        self.columns = self.columns.to(self.user.weight.device)  # training ends on the CPU
         ends = self._scaled(self.of_item(self.columns, self.user.weight))
         size = ends.square().sum(1, keepdim=True)
         return torch.cat([ends, -size if self.settings.similarity == "euclid" else 0 * size], 1)
@@ -132,16 +134,14 @@ class _Tower(nn.Module):
 
     def __init__(self, spec: DMF) -> None:
         super().__init__()
-        self.share = spec.dropout
+        self.dropout = Dropout(spec.dropout)
         self.shift = nn.Parameter(torch.zeros(spec.hidden[0]))
         widths = pairwise((*spec.hidden, spec.width))
         self.layers = nn.ModuleList(nn.Linear(given, made) for given, made in widths)
 
     def forward(self, rows: Pairs, table: Float[Tensor, "N H"]) -> Float[Tensor, "B D"]:
         count = rows.offsets.diff().clamp(min=1).to(table.dtype)
-        weights = count.rsqrt()[rows.rows()]
-        if self.training:
-            weights = dropout(weights, self.share)
+        weights = self.dropout(count.rsqrt()[rows.rows()])
         hidden = rows_times(rows, weights, table) + self.shift
         for layer in self.layers:
             hidden = layer(torch.tanh(hidden))

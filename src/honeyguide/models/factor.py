@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
+import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -247,13 +248,15 @@ def start_spectrally(
 ) -> None:
     """Spectral vectors into both tables, on average as long as random ones, or (even) each of them;
     nodes without an edge keep what they have."""
-    width = users.shape[1]
-    for table, rows in zip((users, items), spectral_rows(matrix, width), strict=True):
-        sizes = rows.norm(dim=1, keepdim=True)
-        some = sizes[:, 0] > 1e-6
-        start = table.new_zeros(table.shape)
-        start[:, : rows.shape[1]] = rows / (sizes if even else sizes[some].mean())
-        table[some.to(table.device)] = start[some.to(table.device)] * DEVIATION * width**0.5
+    length = DEVIATION * users.shape[1] ** 0.5
+    degrees = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=matrix.shape[1])
+    found = spectral_rows(matrix, users.shape[1])
+    for table, rows, degree in zip((users, items), found, degrees, strict=True):
+        some = torch.from_numpy(degree > 0)
+        sizes = rows.norm(dim=1, keepdim=True).clamp(min=1e-6)
+        start = rows / (sizes if even else sizes[some].mean()) * length
+        # fewer directions than columns: the rest stays noise, which zeros would never leave
+        table[some.to(table.device), : rows.shape[1]] = start[some].to(table.device)
 
 
 def looked_up(table: Float[Tensor, "N D"], rows: Int64[Tensor, "*M"]) -> Float[Tensor, "*M D"]:

@@ -2,11 +2,12 @@
 
 He et al. 2017, "Neural collaborative filtering": GMF, MLP and NeuMF by the setting `parts`.
 Differences: both parts are trained together from the start, the factorisation from spectral vectors
-where the paper trains it alone first; the first layer of the perceptron is
-taken apart into what the user and what the item give to it, so that a user's share is computed once
-for all items; a history other than the trained one gives a user row by a linear map of the vectors
-of its items, fitted by ridge regression to the trained rows, plus what that map had missed of the
-user's own row.
+where the paper trains it alone first; the first layer of the perceptron is taken apart into what
+the user and what the item give to it, so that a user's share is computed once for all items, and,
+where a batch looks up more items than there are, an item's once for the batch (the vectors of items
+then take dense Adam); a history other than the trained one gives a user row by a linear map of the
+vectors of its items, fitted by ridge regression to the trained rows, plus what that map had missed
+of the user's own row.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -60,7 +61,7 @@ class NeuMF(LearnedSpec):
     """Share of hidden values set to zero. Raise it on small data."""
     start: Start = "spectral"
     """Where the factorisation starts: noise, or the leading directions of the normalised matrix,
-    which save epochs."""
+    which save epochs. The perceptron starts from noise."""
     loss: Literal["bce", "bpr"] = "bce"
     """bce is the paper's."""
     negatives: Count = 4
@@ -101,7 +102,8 @@ class NeuMFModel(UserRows, Learned):
             for table in (self.user.weight, self.items.weight):
                 table.mul_(NOISE / DEVIATION)
         # for the whole training, lest the items' gradient change its kind with a small last batch
-        self.whole = spec.batch * (1 + spec.negatives) > schema.items
+        many = spec.batch * (1 + spec.negatives) > schema.items
+        self.whole = many and spec.parts != "gmf"
         # starts as a plain factorisation
         self.of_factors = nn.Parameter(torch.ones(spec.width)) if spec.parts != "mlp" else None
         self.perceptron = _Perceptron(spec) if spec.parts != "gmf" else None
@@ -136,9 +138,8 @@ class NeuMFModel(UserRows, Learned):
         batch looks up more items than there are, that layer takes the whole catalogue once."""
         width, table = self.settings.width, self.items.weight
         if self.training and self.whole:
+            assert self.perceptron is not None
             factors = None if self.of_factors is None else embedding(asked, table[:, :width])
-            if self.perceptron is None:
-                return factors, None
             return factors, embedding(asked, self.perceptron.of_item(table[:, -width:]))
         rows = looked_up(table, asked)
         first = None if self.perceptron is None else self.perceptron.of_item(rows[..., -width:])

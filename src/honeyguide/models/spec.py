@@ -177,6 +177,10 @@ class Solved(ABC):
 class Learned(ABC):
     """Learns by descent."""
 
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """What tensors are called that `prepare` sets and training leaves alone: no epoch and no
+    checkpoint keeps them again."""
+
     def prepare(self, data: TrainingData) -> None:
         """Before the first step: whatever losses need of the data as a whole (a graph, say)."""
         return

@@ -59,6 +59,8 @@ class SpectralMF(FactorSpec, FilterSpec):
 class SpectralMFModel(Dense, Learned):
     """learned.*: the tensors of mf, user.weight among them. filter.*: those of chebycf."""
 
+    fixed: ClassVar[tuple[str, ...]] = ("filter.",)
+
     def __init__(self, spec: SpectralMF, schema: Schema) -> None:
         super().__init__(spec, schema)
         self.share = spec.share

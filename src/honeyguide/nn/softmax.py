@@ -107,7 +107,7 @@ def exponentials(
     logits: Float[Tensor, "R I"],
 ) -> tuple[Float[Tensor, "R 1"], Float[Tensor, "R 1"]]:
     """Each logit becomes exp(logit - the largest of its row), that of PAD 0; gives the largest and
-    the sums, in f32. Exponentials below 2^-126 become that; where a logit is NaN the largest is.
+    the sums, in f32. Exponentials below 2^-126 become that; where a logit is NaN the sum is.
     """
     if logits.device.type == "cpu" and logits.dtype in KERNELS:
         kernel, bits = KERNELS[logits.dtype]
@@ -115,10 +115,12 @@ def exponentials(
         into = (logits.view(bits).numpy(), high[:, 0].numpy(), z[:, 0].numpy())
         over_rows(len(logits), lambda a, b: kernel(*(part[a:b] for part in into)), block=8)
         return high, z
-    logits[:, 0] = float("-inf")
-    high = logits.amax(1, keepdim=True)
-    z = logits.sub_(high).exp_().sum(1, keepdim=True, dtype=torch.float32)
-    return high.float(), z
+    wide = logits.float()
+    wide[:, 0] = float("-inf")
+    high = wide.amax(1, keepdim=True)
+    wide = wide.sub(high).exp_()
+    logits.copy_(wide)
+    return high, wide.sum(1, keepdim=True)
 
 
 FAST = {"contract", "reassoc", "nsz"}  # sums may be reordered
@@ -126,7 +128,7 @@ FAST = {"contract", "reassoc", "nsz"}  # sums may be reordered
 
 @njit(cache=True, nogil=True)
 def _key(bits):  # type: ignore[no-untyped-def]
-    # floats in order as integers, NaN above all; a maximum of integers is vectorised, of floats not
+    # floats in order as integers; a maximum of integers is vectorised, of floats not
     return bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from honeyguide.errors import TrainingError
 from honeyguide.files import sync_folder, write_file
+from honeyguide.models.spec import Learned
 from honeyguide.train.average import Average
 from honeyguide.train.disk import writing
 
@@ -125,6 +126,17 @@ def fingerprint(columns: Iterable[np.ndarray]) -> str:
     return f"{summed:08x}"
 
 
+def learned(model: torch.nn.Module) -> dict[str, Tensor]:
+    """The state of a model but for what training leaves alone."""
+    state: dict[str, Tensor] = model.state_dict()
+    return {name: tensor for name, tensor in state.items() if not name.startswith(fixed(model))}
+
+
+def fixed(model: torch.nn.Module) -> tuple[str, ...]:
+    """What the model declares that training leaves alone."""
+    return model.fixed if isinstance(model, Learned) else ()
+
+
 def pack(
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -133,7 +145,7 @@ def pack(
 ) -> dict[str, Tensor]:
     """The tensors of model, optimiser, best epoch and running mean under one set of names; nothing
     is copied."""
-    packed = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    packed = {f"model.{name}": tensor for name, tensor in learned(model).items()}
     packed |= {f"best.{name}": tensor for name, tensor in best.items()}
     packed |= {f"average.{name}": tensor for name, tensor in average.mean.items()}
     for number, state in optimiser.state_dict()["state"].items():
@@ -158,7 +170,7 @@ def unpack(
     kept = optimiser.state_dict()
     kept["state"] = states
     try:
-        model.load_state_dict(_under("model.", tensors))
+        model.load_state_dict(_under("model.", tensors), strict=not fixed(model))
         optimiser.load_state_dict(kept)
         average.restore(_under("average.", tensors))
     except (RuntimeError, ValueError, KeyError) as error:

@@ -56,7 +56,8 @@ class RowAdamW(torch.optim.AdamW):
         if parameter.device.type != "cpu" or grad._values().ndim != 2:
             rows_by_torch(parameter, grad, state, *settings)
             return
-        place = self.places.setdefault(parameter, np.full(len(parameter), -1, np.int32))
+        if parameter not in self.places:
+            self.places[parameter] = np.full(len(parameter), -1, np.int32)
         _update(
             parameter.detach().numpy(),
             state["exp_avg"].numpy(),
@@ -64,7 +65,7 @@ class RowAdamW(torch.optim.AdamW):
             state["step"].numpy(),
             grad._indices()[0].numpy(),
             grad._values().numpy(),
-            place,
+            self.places[parameter],
             _started(b1, b2),
             *(np.float32(value) for value in settings),
         )

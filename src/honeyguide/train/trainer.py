@@ -207,7 +207,7 @@ class _Run:
             while not self.state.finished:
                 self._epoch(interrupted)
         if self.best:
-            self.model.load_state_dict(self.best)
+            self.model.load_state_dict(self.best, strict=not self.model.fixed)
         else:
             self.average.swap()
         self.model.eval().to("cpu")
@@ -322,7 +322,8 @@ class _Run:
                 value = self._validate(self.valid)
                 if state.best is None or value > state.best:
                     state.best, state.best_epoch = value, state.epoch
-                    self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+                    kept = checkpoint.learned(self.model).items()
+                    self.best = {name: tensor.detach().clone() for name, tensor in kept}
             line |= {"valid": {name: value}, "valid_seconds": self._tick()}
         self.journal.add(line)
         waited = 0 if state.best_epoch is None else state.epoch - state.best_epoch
