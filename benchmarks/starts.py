@@ -1,4 +1,4 @@
-"""Factorisations on Gowalla that start from noise and from spectral vectors, epoch by epoch.
+"""Factorisations of Gowalla that start from noise and from spectral vectors, epoch by epoch.
 
     python benchmarks/starts.py
 
@@ -11,8 +11,6 @@ from _common import record
 from _together import held_together
 from honeyguide.data.training import TrainingData
 from honeyguide.experiment.splitting import open_split
-from honeyguide.models.factor import FactorSpec
-from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
 from honeyguide.models.spec import Schema
 from honeyguide.train.trainer import Training, build, fit
@@ -20,12 +18,9 @@ from honeyguide.train.validation import sampled
 from search import INPUTS
 
 EPOCHS = 5
-SPECS: dict[str, FactorSpec] = {
+SPECS: dict[str, MF] = {
     "mf, bpr": MF(loss="bpr", negatives=1, batch=2048, learning_rate=2e-3, l2=1e-3),
     "mf, softmax": MF(similarity="cosine", temperature=0.1, width=128),
-    "lightgcn, softmax": LightGCN(
-        similarity="cosine", temperature=0.1, batch=512, learning_rate=2e-2
-    ),
 }
 
 
