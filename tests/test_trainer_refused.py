@@ -184,7 +184,7 @@ def test_weights_that_are_no_numbers_never_reach_the_disk(tmp_path, checkpoint_s
         assert "is kept" in error.wrong
         assert_finite(tmp_path)
         read = load_file(tmp_path / checkpoint.FILE)
-        assert read["optimiser.0.step"] == 4
+        assert read["optimiser.0.step"].max() == 4
     else:
         assert not (tmp_path / checkpoint.FILE).exists()
         assert "is kept" not in error.wrong

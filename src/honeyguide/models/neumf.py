@@ -68,7 +68,7 @@ class NeuMF(LearnedSpec):
     """Negatives per positive."""
     sampler: Literal["uniform", "popularity"] = "uniform"
     """How negatives are drawn. popularity is harder."""
-    l2: Annotated[NotNegative, Range(1e-7, 1e-2, log=True)] = 0.0
+    l2: Annotated[NotNegative, Range(0, 1e-3)] = 0.0
     """Ridge on the looked-up rows, for each pair."""
     batch: Count = 1024
     """Pairs per step, negatives not counted."""

@@ -237,7 +237,7 @@ class UserRows(Model):
 
     def __init__(self, spec: Spec, schema: Schema, width: int) -> None:
         super().__init__(spec, schema)
-        # tensors named user.* hold personal data, and erasure looks for that name
+        # tensors of a part named user hold personal data, and erasure looks for that name
         self.user = nn.Embedding(schema.users, width)
         self.user.register_buffer("as_of", torch.zeros(schema.users, dtype=torch.int64))
         self.items = nn.Embedding(schema.items, width, padding_idx=PAD)

@@ -36,21 +36,31 @@ class RowAdamW(torch.optim.AdamW):
         assert closure is None, "the loop computes gradients itself"
         for group in self.param_groups:
             for parameter in group["params"]:
-                if parameter.grad is not None and parameter.grad.is_sparse:
+                grad = parameter.grad
+                if grad is not None and (grad.is_sparse or self._by_rows(parameter)):
                     self._rows(parameter, group)
         if all(p.grad is None for group in self.param_groups for p in group["params"]):
             return None  # torch's own step would take a tenth of ours to find that out
         return super().step()
 
+    def _by_rows(self, parameter: Tensor) -> bool:
+        """Whether its rows count their own steps, as they do from the first sparse gradient on."""
+        return parameter in self.state and self.state[parameter]["step"].ndim == 1
+
     def _rows(self, parameter: Tensor, group: dict[str, Any]) -> None:
         grad, parameter.grad = parameter.grad, None  # nothing is left for the dense update
         assert grad is not None
+        if not grad.is_sparse:  # a loss that touched all rows this once
+            every = torch.arange(len(grad), device=grad.device)[None]
+            grad = torch.sparse_coo_tensor(every, grad, grad.shape, check_invariants=False)
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(len(parameter), dtype=torch.float32)
             state["step"] = state["step"].to(parameter.device)
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
+        elif state["step"].ndim == 0:
+            state["step"] = state["step"].expand(len(parameter)).contiguous()
         b1, b2 = group["betas"]
         settings = (group["lr"], b1, b2, group["eps"], group["weight_decay"])
         if parameter.device.type != "cpu" or grad._values().ndim != 2:
