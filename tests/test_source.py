@@ -207,6 +207,7 @@ WITHOUT_PYARROW = """
 import sys
 from importlib.machinery import PathFinder
 class Hide:
+    find_distributions = PathFinder.find_distributions
     def find_spec(name, *rest):
         return None if name == "pyarrow" else PathFinder.find_spec(name, *rest)
 sys.meta_path = [Hide if finder is PathFinder else finder for finder in sys.meta_path]
