@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from _pages import RESULTS, ROOT, interval, read, table
+from _pages import RESULTS, ROOT, interval, read, short, table
 
 TITLES = {
     "gowalla": "Gowalla",
@@ -53,7 +53,7 @@ def recipes(data: str) -> str:
                 recipe,
                 *(spread([one["metrics"][name] for one in read]) for name in metrics),
                 str(len(read)),
-                " / ".join(f"{value:.4f}".lstrip("0") for value in cell["values"]) if cell else "–",
+                " / ".join(map(short, cell["values"])) if cell else "–",
                 f"{fmean(one['seconds'] for one in read):.0f}",
                 f"{sum(one['seconds'] for one in trials):.0f}" if trials else "–",
                 f"{max(one['peak_memory_mb'] for one in read):.0f}",
@@ -63,8 +63,7 @@ def recipes(data: str) -> str:
     key = {row[0]: row[1] for row in rows}
     rows.sort(key=lambda row: key[row[0]], reverse=not lower)
     told_cells = [
-        f"{name} {' / '.join(f'{value:.4f}'.lstrip('0') for value in cell['values'])} "
-        f"({cell['paper']})"
+        f"{name} {' / '.join(map(short, cell['values']))} ({cell['paper']})"
         for name, cell in published["cells"].items()
     ]
     head = ["recipe", *metrics, "seeds", "published", "fit s", "tuning s", "peak MB"]
@@ -89,16 +88,16 @@ def headline() -> str:
         [
             one["recipe"],
             *(interval(one["metrics"][name]) for name in ("recall@20", "ndcg@20")),
-            " / ".join(f"{value:.4f}".lstrip("0") for value in cells[one["recipe"]]["values"])
+            " / ".join(map(short, cells[one["recipe"]]["values"]))
             if one["recipe"] in cells
             else "–",
         ]
         for one in sorted(told, key=lambda one: -one["metrics"]["recall@20"]["mean"])
     ]
     best = cells["chebycf-paper"]["values"][0], cells["nescl"]["values"][1]
-    said = " and ".join(f"{value:.4f}".lstrip("0") for value in best)
+    said = " and ".join(map(short, best))
     return (
-        "Gowalla, LightGCN's split, settings chosen on validation, test read once for each row; "
+        "Gowalla, LightGCN's split, settings fixed before test was read; "
         f"the highest published recall@20 and nDCG@20 known to us are {said}:\n\n"
         + table(["recipe", "recall@20", "nDCG@20", "published"], rows)
     )
@@ -109,7 +108,7 @@ def spread(values: list[dict[str, float | None]]) -> str:
     if len(values) == 1:
         return interval(values[0])
     means = [value["mean"] or 0.0 for value in values]
-    return " ± ".join(f"{number:.4f}".lstrip("0") for number in (fmean(means), stdev(means)))
+    return " ± ".join(map(short, (fmean(means), stdev(means))))
 
 
 def against(data: str) -> str:
@@ -180,7 +179,7 @@ def starts() -> str:
     if told is None:
         return ""
     rows = [
-        [name, start, *(f"{value:.4f}".lstrip("0") for value in one["ndcg@20"])]
+        [name, start, *map(short, one["ndcg@20"])]
         for name, starts in told["models"].items()
         for start, one in starts.items()
     ]

@@ -20,10 +20,15 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+def short(value: float) -> str:
+    """Four digits, without the zero before the point."""
+    return f"{value:.4f}".lstrip("0")
+
+
 def interval(value: dict[str, float | None]) -> str:
     """.0970 (.0895-.1045)"""
     mean, low, high = (value[name] for name in ("mean", "low", "high"))
+    assert mean is not None
     if low is None or high is None:
-        return f"{mean:.4f}".lstrip("0")
-    ends = "–".join(f"{end:.4f}".lstrip("0") for end in (low, high))
-    return f"{mean:.4f}".lstrip("0") + f" ({ends})"
+        return short(mean)
+    return f"{short(mean)} ({short(low)}–{short(high)})"

@@ -7,6 +7,7 @@ event and a state can grow by one event.
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
@@ -24,6 +25,15 @@ class Pairs:
     items: Int64[Tensor, " M"]
     weights: Float[Tensor, " M"]
     offsets: Int64[Tensor, " B1"]
+
+    @staticmethod
+    def of(matrix: sp.csr_array) -> "Pairs":
+        """The same rows as tensors."""
+        return Pairs(
+            torch.from_numpy(matrix.indices).long(),
+            torch.from_numpy(matrix.data),
+            torch.from_numpy(matrix.indptr).long(),
+        )
 
     def times(self, table: Float[Tensor, "I D"]) -> Float[Tensor, "B D"]:
         """The sparse rows times a dense (I, D) table."""

@@ -84,12 +84,7 @@ class DMFModel(Vectors, Learned):
         self.columns: Pairs | None = None  # while training only
 
     def prepare(self, data: TrainingData) -> None:
-        columns = data.interactions.pairs(self.spec.rule).T.tocsr()
-        self.columns = Pairs(
-            torch.from_numpy(columns.indices).long(),
-            torch.from_numpy(columns.data),
-            torch.from_numpy(columns.indptr).long(),
-        )
+        self.columns = Pairs.of(data.interactions.pairs(self.spec.rule).T.tocsr())
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         row = batch.row

@@ -19,7 +19,6 @@ from torch.nn.functional import embedding
 
 from honeyguide.config import Choice, Range
 from honeyguide.data.batch import Batch, Unit
-from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Pairs, Query, fingerprints
 from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
@@ -34,7 +33,6 @@ from honeyguide.models.spec import (
     Positive,
     Schema,
     Share,
-    Spec,
     UserRows,
     never_pad,
 )
@@ -169,7 +167,8 @@ class NeuMFModel(UserRows, Learned):
         """The map from the items of a history to a user's row, by ridge regression."""
         events = data.interactions.counting(self.spec.rule)
         self.as_of.copy_(torch.from_numpy(fingerprints(events)))
-        given, rows = self._given(_all(events, self.spec, self.items.weight)), self.user.weight
+        rows = self.user.weight
+        given = self._given(Pairs.of(events.pairs(self.spec.rule)).to(rows.device))
         active = torch.from_numpy(events.lengths > 0).to(rows.device)
         gram = given[active].T @ given[active]
         gram.diagonal().add_(1e-3 * gram.diagonal().mean().clamp(min=1e-6))
@@ -226,13 +225,3 @@ class _Perceptron(nn.Module):
             hidden = self.relu(layer(hidden))
         out: Tensor = self.out(hidden).squeeze(-1)
         return out
-
-
-def _all(events: Interactions, spec: Spec, like: Tensor) -> Pairs:
-    """The pairs of all users."""
-    matrix = events.pairs(spec.rule)
-    return Pairs(
-        torch.from_numpy(matrix.indices).long().to(like.device),
-        torch.from_numpy(matrix.data).to(like.device),
-        torch.from_numpy(matrix.indptr).long().to(like.device),
-    )
