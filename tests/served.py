@@ -1,22 +1,29 @@
 """Fitted recommenders for tests, one of each model, on one small simulated shop."""
 
 from functools import cache
+from typing import Any
 
 import polars as pl
 
 from honeyguide.data.shop import simulate
 from honeyguide.data.table import Table
+from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
+from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
+from honeyguide.models.lrurec import LRURec
+from honeyguide.models.markov import Markov
 from honeyguide.models.mf import MF
 from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.neumf import NeuMF
+from honeyguide.models.nextitnet import NextItNet
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
+from honeyguide.models.session_knn import SessionKNN
 from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spec import Spec
 from honeyguide.models.spectral_mf import SpectralMF
@@ -25,6 +32,7 @@ from honeyguide.models.xsimgcl import XSimGCL
 from honeyguide.recommender import Recommender
 from honeyguide.train import Training
 
+SHORT: dict[str, Any] = {"width": 16, "layers": 1, "history": 10, "batch": 32, "epochs": 3}
 SPECS: dict[str, Spec] = {
     spec.name: spec
     for spec in (
@@ -42,7 +50,13 @@ SPECS: dict[str, Spec] = {
         XSimGCL(width=8, batch=32, epochs=4, learning_rate=0.03),
         SpectralMF(width=8, rank=8, k=30, batch=32, epochs=6, learning_rate=0.03),
         SparseFC(hidden=(8, 8), l2=0.5, epochs=30),
-        SASRec(width=16, layers=1, history=10, batch=32, epochs=3),
+        Markov(k=20, reach=3),
+        SessionKNN(k=20, history=10),
+        SASRec(**SHORT),
+        BSARec(**SHORT),
+        LRURec(**SHORT),
+        NextItNet(**SHORT),
+        GRU4Rec(**SHORT, inner=16),
     )
 }
 PLAIN = Training(seed=3, device="cpu", precision="f32")

@@ -1,6 +1,7 @@
 """Every model of the table keeps every contract; none is left out, none may skip."""
 
 import inspect
+from typing import Any
 
 import pytest
 
@@ -8,17 +9,23 @@ import contracts
 from contracts import CONTRACTS
 from declared import Declared
 from honeyguide.errors import UnknownName
+from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
+from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
+from honeyguide.models.lrurec import LRURec
+from honeyguide.models.markov import Markov
 from honeyguide.models.mf import MF
 from honeyguide.models.mult_vae import MultVAE
 from honeyguide.models.neumf import NeuMF
+from honeyguide.models.nextitnet import NextItNet
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
+from honeyguide.models.session_knn import SessionKNN
 from honeyguide.models.sparse_fc import SparseFC
 from honeyguide.models.spectral_mf import SpectralMF
 from honeyguide.models.table import MODELS, spec_named
@@ -26,7 +33,15 @@ from honeyguide.models.user_knn import UserKNN
 from honeyguide.models.xsimgcl import XSimGCL
 
 SMALL_MF = MF(width=2, epochs=60, learning_rate=0.05, batch=64, l2=0.1)
-SMALL_SASREC = SASRec(width=8, layers=1, history=12, epochs=10, batch=8, learning_rate=0.01)
+SMALL_SEQUENCE: dict[str, Any] = {
+    "width": 8,
+    "layers": 1,
+    "history": 12,
+    "epochs": 10,
+    "batch": 8,
+    "learning_rate": 0.01,
+}
+SMALL_SASREC = SASRec(**SMALL_SEQUENCE)
 SMALL_NEUMF = NeuMF(
     width=4, hidden=(8,), epochs=15, learning_rate=0.02, batch=64, dropout=0.0, l2=0.1
 )
@@ -91,6 +106,15 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "sparse-fc": Declared(SMALL_SPARSE),
         "sparse-fc-items": Declared(SMALL_SPARSE.but(users_share=0.0)),
     },
+    "markov": {"markov": Declared(Markov(reach=8))},
+    "session-knn": {"session-knn": Declared(SessionKNN(k=30, recent=100))},
+    "gru4rec": {
+        "gru4rec": Declared(GRU4Rec(**SMALL_SEQUENCE, inner=8)),
+        "lstm": Declared(GRU4Rec(**SMALL_SEQUENCE, inner=8, cell="lstm")),
+    },
+    "nextitnet": {"nextitnet": Declared(NextItNet(**SMALL_SEQUENCE))},
+    "bsarec": {"bsarec": Declared(BSARec(**SMALL_SEQUENCE))},
+    "lrurec": {"lrurec": Declared(LRURec(**SMALL_SEQUENCE))},
     "sasrec": {
         "sasrec": Declared(SMALL_SASREC),
         "sasrec-sampled": Declared(SMALL_SASREC.but(loss="sampled-softmax", negatives=16)),

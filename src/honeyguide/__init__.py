@@ -25,17 +25,23 @@ if TYPE_CHECKING:
     from honeyguide.experiment.lists import evaluate_predictions as evaluate_predictions
     from honeyguide.experiment.run import Run as Run
     from honeyguide.experiment.tuning import tune as tune
+    from honeyguide.models.bsarec import BSARec as BSARec
     from honeyguide.models.chebycf import ChebyCF as ChebyCF
     from honeyguide.models.dmf import DMF as DMF
     from honeyguide.models.ease import EASE as EASE
+    from honeyguide.models.gru4rec import GRU4Rec as GRU4Rec
     from honeyguide.models.ials import IALS as IALS
     from honeyguide.models.item_knn import ItemKNN as ItemKNN
     from honeyguide.models.lightgcn import LightGCN as LightGCN
+    from honeyguide.models.lrurec import LRURec as LRURec
+    from honeyguide.models.markov import Markov as Markov
     from honeyguide.models.mf import MF as MF
     from honeyguide.models.mult_vae import MultVAE as MultVAE
     from honeyguide.models.neumf import NeuMF as NeuMF
+    from honeyguide.models.nextitnet import NextItNet as NextItNet
     from honeyguide.models.popular import Popular as Popular
     from honeyguide.models.sasrec import SASRec as SASRec
+    from honeyguide.models.session_knn import SessionKNN as SessionKNN
     from honeyguide.models.sparse_fc import SparseFC as SparseFC
     from honeyguide.models.spectral_mf import SpectralMF as SpectralMF
     from honeyguide.models.user_knn import UserKNN as UserKNN
@@ -49,25 +55,31 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
+    "BSARec": ("models.bsarec", "BSARec"),
     "ChebyCF": ("models.chebycf", "ChebyCF"),
     "Columns": ("data.columns", "Columns"),
     "Config": ("config", "Config"),
     "DMF": ("models.dmf", "DMF"),
     "EASE": ("models.ease", "EASE"),
+    "GRU4Rec": ("models.gru4rec", "GRU4Rec"),
     "HoneyguideError": ("errors", "HoneyguideError"),
     "IALS": ("models.ials", "IALS"),
     "Inputs": ("data.opening", "Inputs"),
     "ItemKNN": ("models.item_knn", "ItemKNN"),
+    "LRURec": ("models.lrurec", "LRURec"),
     "LightGCN": ("models.lightgcn", "LightGCN"),
     "MF": ("models.mf", "MF"),
+    "Markov": ("models.markov", "Markov"),
     "MultVAE": ("models.mult_vae", "MultVAE"),
     "NeuMF": ("models.neumf", "NeuMF"),
+    "NextItNet": ("models.nextitnet", "NextItNet"),
     "Popular": ("models.popular", "Popular"),
     "Protocol": ("data.protocol", "Protocol"),
     "Recommender": ("recommender.recommender", "Recommender"),
     "Run": ("experiment.run", "Run"),
     "SASRec": ("models.sasrec", "SASRec"),
     "Search": ("tuning.search", "Search"),
+    "SessionKNN": ("models.session_knn", "SessionKNN"),
     "SparseFC": ("models.sparse_fc", "SparseFC"),
     "SpectralMF": ("models.spectral_mf", "SpectralMF"),
     "Table": ("data.table", "Table"),

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
+from honeyguide.data.epoch import by_length, permuted
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import Pairs, Query, query
 from honeyguide.data.rule import SIGN, Rule
@@ -63,6 +64,10 @@ class Examples(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+        """All examples in ceil(len / batch) batches."""
+        ...
 
     def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
         """These examples; `seed` fixes the negatives."""
@@ -170,6 +175,9 @@ class PairRows:
     def __len__(self) -> int:
         return len(self.items)
 
+    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+        return permuted(len(self), batch, draw)
+
     def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
         users = self.users[rows]
         target = torch.from_numpy(self.items[rows])[:, None]
@@ -199,6 +207,9 @@ class UserRows:
     def __len__(self) -> int:
         return len(self.users)
 
+    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+        return permuted(len(self), batch, draw)
+
     def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
         users = self.users[rows]
         part = self.matrix[users]
@@ -227,6 +238,9 @@ class Sequences:
 
     def __len__(self) -> int:
         return len(self.windows)
+
+    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+        return by_length(np.diff(self.windows, axis=1)[:, 0] - 1, batch, draw)
 
     def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
         first, last = self.windows[rows].T

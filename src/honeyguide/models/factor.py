@@ -132,10 +132,18 @@ class Factors(RowVectors, Learned):
 
     def prepare(self, data: TrainingData) -> None:
         if self.factors.start == "spectral":
-            even = self.factors.similarity == "cosine"
             start_spectrally(
-                self.user.weight, self.items.weight, data.interactions.pairs(self.spec.rule), even
+                self.user.weight,
+                self.items.weight,
+                data.interactions.pairs(self.spec.rule),
+                self.factors.similarity == "cosine",
+                self.passed,
             )
+
+    def passed(self, size: Float32[Tensor, " R"]) -> Float32[Tensor, " R"] | None:
+        """What the way from parameters to tables leaves of directions of these singular values;
+        None = all of it."""
+        return None
 
     @abstractmethod
     def tables(self) -> tuple[Float[Tensor, "U D"], Float[Tensor, "I D"]]:
@@ -244,19 +252,32 @@ class Factors(RowVectors, Learned):
 
 @torch.no_grad()
 def start_spectrally(
-    users: Float32[Tensor, "U D"], items: Float32[Tensor, "I D"], matrix: sp.csr_array, even: bool
+    users: Float32[Tensor, "U D"],
+    items: Float32[Tensor, "I D"],
+    matrix: sp.csr_array,
+    even: bool,
+    passed: Callable[[Tensor], Tensor | None] = lambda size: None,
 ) -> None:
     """Spectral vectors into both tables, on average as long as random ones, or (even) each of them;
-    nodes without an edge keep what they have."""
+    nodes without an edge keep what they have. Where the tables are what has `passed`, their columns
+    are raised by what gets lost, and their lengths (which the way needs as they are) not evened."""
     length = DEVIATION * users.shape[1] ** 0.5
+    *found, size = spectral_rows(matrix, users.shape[1])
     degrees = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=matrix.shape[1])
-    found = spectral_rows(matrix, users.shape[1])
-    for table, rows, degree in zip((users, items), found, degrees, strict=True):
-        some = torch.from_numpy(degree > 0)
-        sizes = rows.norm(dim=1, keepdim=True).clamp(min=1e-6)
-        start = rows / (sizes if even else sizes[some].mean()) * length
+    some = [torch.from_numpy(degree > 0) for degree in degrees]
+    left = passed(size)
+    if left is not None:
+        found = [rows / left for rows in found]
+    sizes = [rows.norm(dim=1, keepdim=True).clamp(min=1e-6) for rows in found]
+    real_sizes = [each[real] for each, real in zip(sizes, some, strict=True)]
+    if left is not None:  # one scale for both, or what passes between them would be out of scale
+        sizes = [torch.cat(real_sizes).mean()] * 2
+    elif not even:
+        sizes = [each.mean() for each in real_sizes]
+    for table, rows, real, by in zip((users, items), found, some, sizes, strict=True):
+        start = rows / by * length
         # fewer directions than columns: the rest stays noise, which zeros would never leave
-        table[some.to(table.device), : rows.shape[1]] = start[some].to(table.device)
+        table[real.to(table.device), : rows.shape[1]] = start[real].to(table.device)
 
 
 def looked_up(table: Float[Tensor, "N D"], rows: Int64[Tensor, "*M"]) -> Float[Tensor, "*M D"]:

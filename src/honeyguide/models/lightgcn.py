@@ -74,6 +74,10 @@ class LightGCNModel(Factors):
         mean = layers_mean(self.free(), self.edges, self.shares)
         return mean[: self.schema.users], mean[self.schema.users :]
 
+    def passed(self, size: Float32[Tensor, " R"]) -> Float32[Tensor, " R"]:
+        # a singular vector of the edges is that of each layer: only its length changes
+        return sum((share * size**k for k, share in enumerate(self.shares)), torch.zeros_like(size))
+
     @torch.no_grad()
     def settle(self, data: TrainingData) -> None:
         """The means over the layers, and what folding in needs."""

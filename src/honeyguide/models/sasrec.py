@@ -3,59 +3,30 @@
 Kang and McAuley 2018, trained with the full softmax as in Klenitskiy and Vasilev 2023 ("Turning
 dross into gold loss"). Differences: all positions are trained at once over several windows of a
 long history; positions count from the first kept event; dropout stands on the branches and not on
-the attention weights, so that the fused attention serves; the norm stands before each branch.
+the attention weights, whose kernel then needs no mask; the norm stands before each branch.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-import torch
-from jaxtyping import Float, Float32, Int64
 from pydantic import model_validator
-from torch import Tensor, nn
 
-from honeyguide.config import Choice, Range, Space
-from honeyguide.data.batch import Batch, Unit
+from honeyguide.config import Choice, Space
 from honeyguide.data.interactions import Interactions
-from honeyguide.data.query import Query
-from honeyguide.data.rule import EVENTS_FOR, Rule
-from honeyguide.data.sample import Sampler
-from honeyguide.data.training import TrainingData
-from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError
-from honeyguide.models.spec import AnsweredBy, Count, Learned, LearnedSpec, Schema, Share, Vectors
-from honeyguide.nn import losses
+from honeyguide.models.sequence import WIDTHS, SequenceModel, SequenceSpec
+from honeyguide.models.spec import Count, Schema
 from honeyguide.nn.attention import Causal
-from honeyguide.nn.softmax import softmax
 
-WIDTHS, HEADS = (32, 64, 128), (1, 2, 4)  # where tuning looks; each of these divides each of those
-WORKING = 32 << 20  # bytes
-FLOATS_A_PLACE = 16  # held at once in a block, in widths: the input, its norm, q k v, 2 x 4 inside
+HEADS = (1, 2, 4)  # where tuning looks; each divides each of WIDTHS
 
 
-class SASRec(LearnedSpec):
+class SASRec(SequenceSpec):
     """Self-attentive sequential recommendation."""
 
     name: ClassVar[str] = "sasrec"
-    needs: ClassVar[frozenset[str]] = frozenset({"order"})
-    causal: ClassVar[bool] = True
-    rule: ClassVar[Rule] = EVENTS_FOR
 
-    width: Annotated[Count, Choice(WIDTHS)] = 64
-    """Numbers per item and state."""
-    layers: Annotated[Count, Choice((1, 2, 3))] = 2
-    """Transformer blocks."""
     heads: Annotated[Count, Choice(HEADS)] = 1
     """Attention heads; must divide the width."""
-    dropout: Annotated[Share, Range(0, 0.6)] = 0.2
-    """Raise it on small data (0.5 on Beauty), lower it on large."""
-    history: Count = 200
-    """The last so many events are read. Cost grows with it; 50 is enough for short histories."""
-    loss: Literal["softmax", "sampled-softmax"] = "softmax"
-    """softmax is the best where the catalogue fits (tens of thousands of items)."""
-    negatives: Count = 512
-    """Negatives per batch for sampled-softmax."""
-    batch: Count = 128
-    """Sequences per step."""
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "SASRec":
@@ -73,85 +44,6 @@ class SASRec(LearnedSpec):
             "heads": Choice(tuple(h for h in HEADS if self.width % h == 0)),
         }
 
-    @property
-    def past(self) -> int | None:
-        return self.history
-
-    @property
-    def unit(self) -> Unit:
-        return "sequence"
-
-    @property
-    def drawn(self) -> tuple[int, bool, Sampler]:
-        return (0 if self.loss == "softmax" else self.negatives), True, "popularity"
-
-    def build(self, schema: Schema) -> "SASRecModel":
-        return SASRecModel(self, schema)
-
-
-class SASRecModel(Vectors, Learned):
-    """items.weight (I, D) is both what goes in and what is asked for."""
-
-    def __init__(self, spec: SASRec, schema: Schema) -> None:
-        super().__init__(spec, schema)
-        self.settings = spec
-        self.items = nn.Embedding(schema.items, spec.width, padding_idx=PAD)
-        nn.init.normal_(self.items.weight, std=0.02)
-        with torch.no_grad():
-            self.items.weight[PAD] = 0
-        self.reader = Causal(
-            spec.width, spec.layers, spec.heads, spec.width, spec.dropout, spec.history
-        )
-
-    def states(self, query: Query) -> Float[Tensor, "B L D"]:
-        """The state after each event."""
-        return self._read(query.item)
-
-    def _read(self, item: Int64[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
-        states: Tensor = self.reader(self.items(item) * self.settings.width**0.5)
-        return states
-
-    def loss(self, batch: Batch) -> Float32[Tensor, ""]:
-        states = self.states(batch.query)
-        real = batch.target != PAD
-        asked, target = states[real], batch.target[real]
-        if batch.negatives is None:
-            return softmax(asked, self.items.weight, target)
-        assert batch.log_p is not None
-        positive = (asked * self.items(target)).sum(1)
-        negative = asked @ self.items(batch.negatives).T
-        return losses.sampled_softmax(
-            positive.float(),
-            negative.float(),
-            batch.log_p[target],
-            batch.log_p[batch.negatives],
-            batch.negatives == target[:, None],
-        )
-
-    def settle(self, data: TrainingData) -> None:
-        """Nothing: every answer comes from the history."""
-
-    def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
-        # as many rows at once as keep what the blocks hold under WORKING, however many are asked
-        place_bytes = FLOATS_A_PLACE * self.settings.width * 4
-        rows = max(1, WORKING // (place_bytes * query.item.shape[1]))
-        starts = range(0, max(len(query), 1), rows)
-        return torch.cat(
-            [self._last(query.item[a : a + rows], query.length[a : a + rows]) for a in starts]
-        )
-
-    def _last(
-        self, item: Int64[Tensor, "B L"], length: Int64[Tensor, " B"]
-    ) -> Float32[Tensor, "B D"]:
-        """The state after the last event, 0 where there is none."""
-        longest = int(length.max()) if len(length) else 0
-        states = self._read(item[:, : max(longest, 1)])
-        last = (length - 1).clamp(min=0)
-        picked = states[torch.arange(len(states), device=states.device), last]
-        return picked.float() * (length > 0)[:, None]
-
-    def item_vectors(self) -> Float32[Tensor, "I D"]:
-        return self.items.weight
-
-    def answered_by(self, query: Query) -> list[AnsweredBy]:
-        return ["history"] * len(query)
+    def build(self, schema: Schema) -> SequenceModel:
+        reader = Causal(self.width, self.layers, self.heads, self.width, self.dropout, self.history)
+        return SequenceModel(self, schema, reader)

@@ -5,16 +5,17 @@ A user is a history here too: someone who was there in training is found among t
 which lifts nothing but what they know already.
 """
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int32, Int64
-from torch import Tensor, nn
+from jaxtyping import Float32
+from torch import Tensor
 
 from honeyguide.config import Choice, Range
 from honeyguide.data.query import Pairs, Query
 from honeyguide.data.training import TrainingData
+from honeyguide.models.held import Held
 from honeyguide.models.spec import Count, Dense, NotNegative, Schema, Solved, Spec, never_pad
 from honeyguide.nn.neighbours import dense_product
 
@@ -46,7 +47,7 @@ class UserKNNModel(Dense, Solved):
     def __init__(self, spec: UserKNN, schema: Schema) -> None:
         super().__init__(spec, schema)
         self.settings = spec
-        self.user = _Histories(schema)
+        self.user = Held(schema.items, rows=schema.users)
         self.weight: Tensor
         self.register_buffer("weight", torch.ones(schema.items))
 
@@ -81,45 +82,3 @@ class UserKNNModel(Dense, Solved):
             heard_pairs = Pairs(best.indices.flatten(), best.values.flatten(), heard)
             scores[start : start + step] = dense_product(heard_pairs, histories, len(self.weight))
         return never_pad(scores)
-
-
-class _Histories(nn.Module):
-    """All histories as one sparse matrix, whose size only the data tell."""
-
-    def __init__(self, schema: Schema) -> None:
-        super().__init__()
-        self.n_items = schema.items
-        self.items: Tensor
-        self.offsets: Tensor
-        self.register_buffer("items", torch.zeros(0, dtype=torch.int32))
-        self.register_buffer("offsets", torch.zeros(schema.users + 1, dtype=torch.int64))
-        self.turned: Pairs | None = None
-
-    def hold(self, items: Int32[Tensor, " M"], offsets: Int64[Tensor, " U1"]) -> None:
-        """These instead of what was held."""
-        self.items, self.offsets, self.turned = items, offsets, None
-
-    @property
-    def rows(self) -> Pairs:
-        """By user, which items."""
-        items = self.items.long()
-        return Pairs(items, torch.ones_like(items, dtype=torch.float32), self.offsets)
-
-    @property
-    def takers(self) -> Pairs:
-        """By item, which users."""
-        if self.turned is None or self.turned.items.device != self.items.device:
-            order = torch.argsort(self.items, stable=True)
-            users, counts = (
-                self.rows.rows()[order],
-                torch.bincount(self.items, minlength=self.n_items),
-            )
-            ends = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-            self.turned = Pairs(users, torch.ones_like(users, dtype=torch.float32), ends)
-        return self.turned
-
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *others: Any) -> None:
-        given = state_dict.get(prefix + "items")
-        if given is not None:  # as many as were saved
-            self.hold(torch.zeros_like(given), self.offsets)
-        super()._load_from_state_dict(state_dict, prefix, *others)

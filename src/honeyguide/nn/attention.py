@@ -3,8 +3,9 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu
 
+from honeyguide.nn.causal import attend
 from honeyguide.nn.dropout import Dropout
 
 
@@ -24,10 +25,11 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         b, length, width = x.shape
-        mixed = self.mixed(self.before(x)).view(b, length, 3, self.heads, width // self.heads)
-        q, k, v = mixed.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, L, D / H) each
-        seen = scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.drop(self.out(seen.transpose(1, 2).reshape(b, length, width)))
+        heads, each = self.heads, width // self.heads
+        mixed = self.mixed(self.before(x)).view(b, length, 3, heads, each)
+        q, k, v = mixed.permute(2, 0, 3, 1, 4).reshape(3, b * heads, length, each).unbind(0)
+        seen = attend(q, k, v).view(b, heads, length, each).transpose(1, 2)
+        x = x + self.drop(self.out(seen.reshape(b, length, width)))
         after: Tensor = x + self.drop(self.narrow(self.drop(gelu(self.wide(self.between(x))))))
         return after
 

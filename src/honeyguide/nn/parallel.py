@@ -4,10 +4,11 @@ Numba's own parallel loops need one of three threading layers, of which the one 
 be entered by two threads at once, as a server would. Plain threads may.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
+import numpy as np
 import torch
 
 ALONE = 64  # below this many rows a thread costs more than it saves
@@ -29,3 +30,10 @@ def over_rows(rows: int, work: Callable[[int, int], object], *, block: int = ALO
     jobs = [_pool(threads).submit(work, s, min(s + step, rows)) for s in starts]
     for job in jobs:
         job.result()
+
+
+def kernel_over_rows(
+    kernel: Callable[..., object], parts: Sequence[np.ndarray], *by: object, block: int = ALONE
+) -> None:
+    """Call kernel(*parts, *by) with the same rows of all parts, in pieces as `over_rows` makes."""
+    over_rows(len(parts[0]), lambda a, b: kernel(*(part[a:b] for part in parts), *by), block=block)

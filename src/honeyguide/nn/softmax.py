@@ -16,7 +16,7 @@ from numba import njit
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from honeyguide.nn.parallel import over_rows
+from honeyguide.nn.parallel import kernel_over_rows
 
 # Rows held at once: as many as stay in the second-level cache, but where the table is large at
 # least ROWS, since each block goes through the table's gradient once, unless they took more than
@@ -113,7 +113,7 @@ def exponentials(
         kernel, bits = KERNELS[logits.dtype]
         high, z = torch.empty(2, len(logits), 1)
         into = (logits.view(bits).numpy(), high[:, 0].numpy(), z[:, 0].numpy())
-        over_rows(len(logits), lambda a, b: kernel(*(part[a:b] for part in into)), block=8)
+        kernel_over_rows(kernel, into, block=8)
         return high, z
     wide = logits.float()
     wide[:, 0] = float("-inf")
@@ -127,13 +127,13 @@ FAST = {"contract", "reassoc", "nsz"}  # sums may be reordered
 
 
 @njit(cache=True, nogil=True)
-def _key(bits):  # type: ignore[no-untyped-def]
+def key_of(bits):  # type: ignore[no-untyped-def]
     # floats in order as integers; a maximum of integers is vectorised, of floats not
     return bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _exponentials_of(lane, power, power_bits, high):  # type: ignore[no-untyped-def]
+def exponentials_of(lane, power, power_bits, high):  # type: ignore[no-untyped-def]
     """In place exp(lane - high); gives the sum. 2^y = 2^whole (into the exponent's bits) times a
     polynomial in the rest (relative error 2e-6)."""
     one, half = np.float32(1), np.float32(0.5)
@@ -165,13 +165,13 @@ def _of_f32(block, highest, sums):  # type: ignore[no-untyped-def]
         row = bits.view(np.float32)
         key = np.int32(-(2**31))
         for c in range(len(bits)):
-            key = max(key, _key(bits[c]))
-        power_bits[0] = _key(key)
+            key = max(key, key_of(bits[c]))
+        power_bits[0] = key_of(key)
         high, total = power[0], 0.0
         for start in range(0, len(row), LANE):
             lane = row[start : start + LANE]
             size = len(lane)
-            total += _exponentials_of(lane, power[:size], power_bits[:size], high)
+            total += exponentials_of(lane, power[:size], power_bits[:size], high)
         block[r, 0] = 0
         highest[r], sums[r] = high, total
 
@@ -186,15 +186,15 @@ def _of_bf16(block, highest, sums):  # type: ignore[no-untyped-def]
         row = block[r, 1:]
         key = np.int32(-(2**31))
         for c in range(len(row)):
-            key = max(key, _key(np.int32(row[c]) << half))
-        power_bits[0] = _key(key)
+            key = max(key, key_of(np.int32(row[c]) << half))
+        power_bits[0] = key_of(key)
         high, total = power[0], 0.0
         for start in range(0, len(row), LANE):
             part = row[start : start + LANE]
             size = len(part)
             for c in range(size):
                 bits[c] = np.int32(part[c]) << half
-            total += _exponentials_of(wide[:size], power[:size], power_bits[:size], high)
+            total += exponentials_of(wide[:size], power[:size], power_bits[:size], high)
             for c in range(size):
                 part[c] = np.int16((bits[c] + np.int32(0x8000)) >> half)
         block[r, 0] = 0

@@ -34,12 +34,13 @@ def top_singular(
 
 def spectral_rows(
     pairs: sp.csr_array, width: int
-) -> tuple[Float32[Tensor, "U R"], Float32[Tensor, "I R"]]:
-    """A vector per user and per item whose inner products are nearest to the edges of the graph.
+) -> tuple[Float32[Tensor, "U R"], Float32[Tensor, "I R"], Float32[Tensor, " R"]]:
+    """A vector per user and per item whose inner products are nearest to the edges of the graph,
+    and the singular values, falling, that belong to their columns.
 
     pairs: who took what, (U, I), weighed as in graph.py. R: `width`, or the shorter side of pairs.
     """
     edges = Edges.of(pairs).matrix
     size, right = top_singular(edges, width, seed=0)
     root = size.clamp(min=1e-6).sqrt()
-    return times(edges, right) / root, right * root
+    return times(edges, right) / root, right * root, size

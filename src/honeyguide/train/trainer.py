@@ -224,13 +224,12 @@ class _Run:
 
     def _epoch(self, interrupted: threading.Event) -> None:
         state, spec = self.state, self.spec
-        order = np.random.default_rng((self.training.seed, state.epoch)).permutation(
-            len(self.examples)
-        )
+        draw = np.random.default_rng((self.training.seed, state.epoch))
+        batches = self.examples.epoch(spec.batch, draw)
         self.model.train()
         pending = torch.zeros((), device=self.device)
         while state.step < self.steps:
-            pending += self._step(order[state.step * spec.batch : (state.step + 1) * spec.batch])
+            pending += self._step(batches[state.step])
             state.step += 1
             if self._moved:
                 self.average.step(state.epoch * self.steps + state.step)

@@ -1,0 +1,35 @@
+"""An epoch cut into batches: all examples once, in an order that (seed, epoch) fix.
+
+Special: windows of events are batched by like lengths, so that little of a batch is padding, and
+with about as many events in each batch, so that each target counts the same.
+"""
+
+import numpy as np
+from jaxtyping import Int64
+
+POOL = 16  # batches whose windows are sorted together; more would leave less to chance
+
+
+def permuted(count: int, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+    """Examples at random, `batch` at once."""
+    order = draw.permutation(count)
+    return [order[start : start + batch] for start in range(0, count, batch)]
+
+
+def by_length(
+    lengths: Int64[np.ndarray, " W"], batch: int, draw: np.random.Generator
+) -> list[Int64[np.ndarray, " B"]]:
+    """As many batches as `permuted` gives, of like lengths and about as many events each."""
+    order, pool = draw.permutation(len(lengths)), POOL * batch
+    batches = []
+    for start in range(0, len(order), pool):
+        some = order[start : start + pool]
+        some = some[np.argsort(lengths[some], kind="stable")]
+        count = -(-len(some) // batch)
+        so_far = np.cumsum(lengths[some])
+        ends = np.searchsorted(so_far, so_far[-1] * np.arange(1, count) / count)
+        # at least one window in each
+        number = np.arange(1, count)
+        ends = np.maximum.accumulate(np.maximum(ends, 1) - number) + number
+        batches += np.split(some, np.minimum(ends, len(some) - count + number))
+    return [batches[number] for number in draw.permutation(len(batches))]

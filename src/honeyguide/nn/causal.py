@@ -1,0 +1,129 @@
+"""Causal attention whose way back costs what its arithmetic costs.
+
+Special: on a CPU, torch's fused attention takes eight times as long backwards as forwards. Here the
+matrix products of each way run on a few sequences at once, and what stands between them is one
+kernel over the lower triangle, in place, while it is in cache. What is kept is the weights.
+Letters: N sequences (times heads), L length, D width of a head.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import njit
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from honeyguide.nn.parallel import kernel_over_rows
+from honeyguide.nn.softmax import FAST, exponentials_of, key_of
+
+BLOCK_BYTES = 1 << 20  # of weights worked on at once
+# the integers that hold the bits of a float, and how far these lie from those of f32
+BITS = {
+    torch.float32: (torch.int32, np.int32(0), np.int32(0)),
+    torch.bfloat16: (torch.int16, np.int32(16), np.int32(0x8000)),
+}
+
+
+def attend(
+    q: Float[Tensor, "N L D"], k: Float[Tensor, "N L D"], v: Float[Tensor, "N L D"]
+) -> Float[Tensor, "N L D"]:
+    """The mean of the values at and before each position, by the softmax of q k / sqrt(D)."""
+    if q.device.type == "cpu" and q.dtype in BITS and torch.is_grad_enabled():
+        told: Tensor = _Causal.apply(q, k, v)  # type: ignore[no-untyped-call]
+        return told
+    return scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+class _Causal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        ctx.by = (np.float32(q.shape[2] ** -0.5), *BITS[q.dtype][1:])
+        weights = q.new_empty(len(q), q.shape[1], q.shape[1])
+        out = torch.empty(v.shape, dtype=v.dtype)
+        for part in _blocks(weights):
+            w = weights[part]
+            torch.bmm(q[part], k[part].transpose(1, 2), out=w)
+            kernel_over_rows(_weigh, [_bits(w)], *ctx.by, block=1)
+            torch.bmm(w, v[part], out=out[part])
+        ctx.save_for_backward(q, k, v, weights)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v, weights = ctx.saved_tensors
+        grad = grads[0].contiguous()
+        d_q, d_k, d_v = (torch.empty(x.shape, dtype=x.dtype) for x in (q, k, v))
+        held = torch.empty_like(weights[next(_blocks(weights))])
+        for part in _blocks(weights):
+            w = weights[part]
+            d_w = held[: len(w)]
+            torch.bmm(w.transpose(1, 2), grad[part], out=d_v[part])
+            torch.bmm(grad[part], v[part].transpose(1, 2), out=d_w)
+            kernel_over_rows(_back, [_bits(w), _bits(d_w)], *ctx.by, block=1)
+            torch.bmm(d_w, k[part], out=d_q[part])
+            torch.bmm(d_w.transpose(1, 2), q[part], out=d_k[part])
+        return d_q, d_k, d_v
+
+
+def _blocks(weights: Float[Tensor, "N L L"]) -> Iterator[slice]:
+    """Of sequences, as many at once as their weights fit BLOCK_BYTES, and at least one."""
+    one = weights.shape[1] * weights.shape[2] * weights.element_size()
+    step = max(1, BLOCK_BYTES // max(one, 1))
+    return (slice(a, min(a + step, len(weights))) for a in range(0, max(len(weights), 1), step))
+
+
+def _bits(weights: Float[Tensor, "N L L"]) -> np.ndarray:
+    bits: np.ndarray = weights.view(BITS[weights.dtype][0]).numpy()
+    return bits
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _weigh(weights, scale, shift, half):  # type: ignore[no-untyped-def]
+    """Scores (N, L, L), as bits, become the softmax of their lower triangle, in place."""
+    length = weights.shape[1]
+    bits, power_bits = np.empty(length, np.int32), np.empty(length, np.int32)
+    lane, power = bits.view(np.float32), power_bits.view(np.float32)
+    for sequence in range(len(weights)):
+        for place in range(length):
+            row, size = weights[sequence, place], place + 1
+            for c in range(size):
+                bits[c] = np.int32(row[c]) << shift
+            key = np.int32(-(2**31))
+            for c in range(size):
+                key = max(key, key_of(bits[c]))
+            power_bits[0] = key_of(key)
+            high = power[0] * scale
+            for c in range(size):
+                lane[c] *= scale
+            total = exponentials_of(lane[:size], power[:size], power_bits[:size], high)
+            share = np.float32(1) / total
+            for c in range(size):
+                lane[c] *= share
+            for c in range(size):
+                row[c] = (bits[c] + half) >> shift
+            row[size:] = 0
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _back(weights, grads, scale, shift, half):  # type: ignore[no-untyped-def]
+    """The gradient of the weights becomes that of the scores, in place."""
+    length = weights.shape[1]
+    bits, grad_bits = np.empty(length, np.int32), np.empty(length, np.int32)
+    lane, grad = bits.view(np.float32), grad_bits.view(np.float32)
+    for sequence in range(len(weights)):
+        for place in range(length):
+            row, out, size = weights[sequence, place], grads[sequence, place], place + 1
+            for c in range(size):
+                bits[c] = np.int32(row[c]) << shift
+                grad_bits[c] = np.int32(out[c]) << shift
+            mean = np.float32(0)
+            for c in range(size):
+                mean += lane[c] * grad[c]
+            for c in range(size):
+                grad[c] = lane[c] * (grad[c] - mean) * scale
+            for c in range(size):
+                out[c] = (grad_bits[c] + half) >> shift
+            out[size:] = 0

@@ -1,0 +1,151 @@
+"""Recurrent readers: gated (GRU, LSTM) and linear (complex, diagonal), over (B, L, D).
+
+Special: the linear recurrence h_t = decay * h_(t-1) + x_t is one kernel that walks along a sequence
+with all its numbers in cache; its way back is the same walk from the other end. torch would take a
+dozen passes over memory for the parallel form.
+"""
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from numba import njit
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from honeyguide.nn.dropout import Dropout
+from honeyguide.nn.parallel import kernel_over_rows
+
+NEAREST, FARTHEST = 0.8, 0.99  # lengths of the decays at the start
+
+
+class Gated(nn.Module):
+    """Layers of GRU or LSTM, one after the other, and a last map to the width of the items."""
+
+    def __init__(
+        self, cell: Literal["gru", "lstm"], width: int, inner: int, layers: int, dropout: float
+    ) -> None:
+        super().__init__()
+        kind = nn.GRU if cell == "gru" else nn.LSTM
+        self.cells = nn.ModuleList(
+            kind(width if number == 0 else inner, inner, batch_first=True)
+            for number in range(layers)
+        )
+        self.drop = Dropout(dropout)
+        self.out = nn.Linear(inner, width)
+        self.last = nn.LayerNorm(width)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        for cell in self.cells:
+            x = cell(self.drop(x))[0]
+        normed: Tensor = self.last(self.out(self.drop(x)))
+        return normed
+
+
+class Linear(nn.Module):
+    """Blocks of a linear recurrence and a feed-forward, each residual with the norm behind it."""
+
+    def __init__(self, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.first = nn.LayerNorm(width)
+        self.drop = Dropout(dropout)
+        self.blocks = nn.ModuleList(LinearBlock(width, dropout) for _ in range(layers))
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        x = self.first(self.drop(x))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class LinearBlock(nn.Module):
+    """A complex diagonal recurrence (Orvieto et al. 2023) of twice the width, then feed-forward.
+
+    log_rate, log_angle (2 D): decay = exp(-exp(log_rate) + i exp(log_angle)), so it is never longer
+    than 1. log_gain (2 D): of what goes in.
+    """
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        inner = 2 * width
+        length = torch.empty(inner).uniform_(NEAREST**2, FARTHEST**2).sqrt()
+        self.log_rate = nn.Parameter((-length.log()).log())
+        self.log_angle = nn.Parameter((torch.rand(inner) * 2 * torch.pi).clamp(min=1e-4).log())
+        self.log_gain = nn.Parameter((1 - length.square()).sqrt().log())
+        self.into = nn.Linear(width, 2 * inner)  # real parts, then imaginary ones
+        self.out = nn.Linear(2 * inner, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.between, self.behind = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.drop = Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        rate, angle = self.log_rate.exp(), self.log_angle.exp()
+        decay = torch.stack([(-rate).exp() * angle.cos(), (-rate).exp() * angle.sin()])
+        gain = self.log_gain.exp().repeat(2)
+        states = recur((self.into(x) * gain).float(), decay)
+        x = self.between(x + self.drop(self.out(states)))
+        inside = self.drop(self.narrow(self.drop(gelu(self.wide(x)))))
+        normed: Tensor = self.behind(x + inside)
+        return normed
+
+
+def recur(x: Float[Tensor, "B L W"], decay: Float[Tensor, "2 H"]) -> Float[Tensor, "B L W"]:
+    """h_t = decay h_(t-1) + x_t from h_(-1) = 0. W: 2 H, real parts first."""
+    states: Tensor = _Recurrence.apply(x, decay)  # type: ignore[no-untyped-call]
+    return states
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, decay: Tensor) -> Tensor:
+        states = torch.empty(x.shape, dtype=x.dtype)
+        parts = x.contiguous().numpy(), states.numpy()
+        kernel_over_rows(_walk, parts, decay.detach().numpy(), block=1)
+        ctx.save_for_backward(states, decay)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        states, decay = ctx.saved_tensors
+        d_x = torch.empty(states.shape, dtype=states.dtype)
+        d_decay = torch.zeros(len(states), *decay.shape)
+        parts = grads[0].contiguous().numpy(), states.numpy(), d_x.numpy(), d_decay.numpy()
+        kernel_over_rows(_walk_back, parts, decay.detach().numpy(), block=1)
+        return d_x, d_decay.sum(0)
+
+
+FAST = {"contract", "nsz"}
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _walk(x, states, decay):  # type: ignore[no-untyped-def]
+    half = decay.shape[1]
+    real, imaginary = decay
+    for row in range(len(x)):
+        states[row, 0] = x[row, 0]
+        for t in range(1, x.shape[1]):
+            before, now, given = states[row, t - 1], states[row, t], x[row, t]
+            for d in range(half):
+                now[d] = given[d] + real[d] * before[d] - imaginary[d] * before[half + d]
+                now[half + d] = (
+                    given[half + d] + real[d] * before[half + d] + imaginary[d] * before[d]
+                )
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _walk_back(grad, states, d_x, d_decay, decay):  # type: ignore[no-untyped-def]
+    half = decay.shape[1]
+    real, imaginary = decay
+    last = grad.shape[1] - 1
+    for row in range(len(grad)):
+        of_real, of_imaginary = d_decay[row]
+        d_x[row, last] = grad[row, last]
+        for t in range(last - 1, -1, -1):
+            after, now, given, held = d_x[row, t + 1], d_x[row, t], grad[row, t], states[row, t]
+            for d in range(half):
+                now[d] = given[d] + real[d] * after[d] + imaginary[d] * after[half + d]
+                now[half + d] = (
+                    given[half + d] + real[d] * after[half + d] - imaginary[d] * after[d]
+                )
+                of_real[d] += after[d] * held[d] + after[half + d] * held[half + d]
+                of_imaginary[d] += after[half + d] * held[d] - after[d] * held[half + d]
