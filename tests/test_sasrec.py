@@ -12,7 +12,7 @@ from honeyguide.data.batch import examples
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.table import Table
 from honeyguide.errors import CallError
-from honeyguide.models import sasrec
+from honeyguide.models import sequence
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.spec import Schema
 from honeyguide.nn.attention import Causal
@@ -88,7 +88,7 @@ def test_few_rows_at_a_time_are_as_good_as_all(monkeypatch):
     whole = model.query_vectors(asked)
     last = asked.length - 1
     torch.testing.assert_close(whole, model.states(asked)[torch.arange(len(asked)), last])
-    monkeypatch.setattr(sasrec, "WORKING", 1)
+    monkeypatch.setattr(sequence, "WORKING", 1)
     torch.testing.assert_close(model.query_vectors(asked), whole, rtol=1e-4, atol=1e-5)
 
 

@@ -71,13 +71,15 @@ def evaluate(
     memory: int = MEMORY,
     device: torch.device | None = None,
     items: Features | None = None,
+    known: bool = True,
 ) -> Evaluation:
     """Ask `ranker` for every user of the holdout and compare with what they did next.
 
     rule, past: what the questions hold (a model's spec says both). memory: bytes that scores and
     questions of one block may take above the model. items: what is known of the items of the
-    training catalogue, for the metrics that need it. Raises CallError for unknown metrics and those
-    that cannot be computed here, InputError where nobody can be asked.
+    training catalogue, for the metrics that need it. known: whether users are numbered as in
+    training; if not, they are strangers. Raises CallError for unknown metrics and those that cannot
+    be computed here, InputError where nobody can be asked.
     """
     started = perf_counter()
     wanted = [metric(name) for name in metrics]
@@ -90,13 +92,12 @@ def evaluate(
         )
     history, seen = holdout.history.counting(rule), holdout.history.seen()
     barred = seen if exclude_seen else None
-    known = Knowledge(holdout.history, barred, items)
-    tally = _Tally(wanted, holdout, known)
+    tally = _Tally(wanted, holdout, Knowledge(holdout.history, barred, items))
     scorer = _scorer(ranker) if AUC in wanted else None
     for block in _blocks(history, barred, holdout.users, past, tally.depth, memory):
         users = holdout.users[block]
         now = None if holdout.now is None else holdout.now[users]
-        asked = query(history, users, history=past, now=now)
+        asked = query(history, users, history=past, now=now, known=known)
         exclude = None if barred is None else padded_items(barred, users)
         if device is not None:
             asked = asked.to(device)

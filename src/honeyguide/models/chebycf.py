@@ -103,12 +103,12 @@ class ChebyCFModel(Dense, Solved):
         self._straight(matrix, items**spec.beta)
 
     def _straight(self, matrix: sp.csr_array, scale: np.ndarray) -> None:
-        columns = sp.csr_array(matrix.T)
-        for start in range(0, self.schema.items, BLOCK):
-            stop = min(start + BLOCK, self.schema.items)
-            block = (columns[start:stop] @ matrix).toarray()
-            block *= scale / scale[start:stop, None]
-            keep_largest(block, start, self.neighbour, self.value)
+        columns, items = sp.csr_array(matrix.T), np.arange(self.schema.items)
+        for start in range(0, len(items), BLOCK):
+            some = items[start : start + BLOCK]
+            block = (columns[some] @ matrix).toarray()
+            block *= scale / scale[some, None]
+            keep_largest(block, some, items, self.neighbour, self.value)
 
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
         pairs = query.pairs(self.spec.rule)

@@ -58,14 +58,17 @@ class ItemKNNModel(Dense, Solved):
             weight = 1.0 / np.log1p(np.maximum(lengths, 1)).astype(np.float32)
             matrix.data *= np.repeat(weight, lengths)
         columns = matrix.T.tocsr()
+        taken = np.flatnonzero(np.diff(columns.indptr))  # the others speak for nothing
+        columns = columns[taken]
+        matrix = columns.T.tocsr()
         norm = np.asarray(columns.power(2).sum(axis=1)).ravel() ** self.settings.alpha
-        for start in range(0, self.schema.items, BLOCK):
-            stop = min(start + BLOCK, self.schema.items)
-            together = (columns[start:stop] @ matrix).toarray()  # (block, I)
+        for start in range(0, len(taken), BLOCK):
+            stop = min(start + BLOCK, len(taken))
+            together = (columns[start:stop] @ matrix).toarray()  # (block, taken)
             scale = norm[start:stop, None] * norm[None] + self.settings.shrink
             together /= np.maximum(scale, 1e-9)
             together[np.arange(stop - start), np.arange(start, stop)] = 0
-            keep_largest(together, start, self.neighbour, self.likeness)
+            keep_largest(together, taken[start:stop], taken, self.neighbour, self.likeness)
 
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
         pairs = query.pairs(self.spec.rule)

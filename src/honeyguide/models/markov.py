@@ -64,11 +64,20 @@ class MarkovModel(Dense, Solved):
             before, after = events.item[:-apart][same], events.item[apart:][same]
             worth = np.full(len(before), 1 / apart, np.float32)
             followed += sp.csr_array((worth, (before, after)), shape=(size, size))
-        total = np.maximum(followed.sum(axis=1), 1e-9)
-        for start in range(0, size, BLOCK):
-            stop = min(start + BLOCK, size)
-            block = followed[start:stop].toarray() / total[start:stop, None]
-            keep_largest(block.astype(np.float32), start, self.neighbour, self.likeness)
+        leading = np.flatnonzero(np.diff(followed.indptr))
+        following = np.unique(followed.indices)
+        followed = followed[leading][:, following]
+        total = followed.sum(axis=1)
+        for start in range(0, len(leading), BLOCK):
+            stop = min(start + BLOCK, len(leading))
+            block = (followed[start:stop].toarray() / total[start:stop, None]).astype(np.float32)
+            keep_largest(
+                block,
+                leading[start:stop],
+                following.astype(np.int64),
+                self.neighbour,
+                self.likeness,
+            )
 
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
         real = query.mask() & (query.item != PAD)

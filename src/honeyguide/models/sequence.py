@@ -6,7 +6,9 @@ are trained at once, over several windows of a long history; item vectors are bo
 what is asked for. Letters as in models/spec.py, L events.
 """
 
-from typing import Annotated, ClassVar, Literal, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -63,16 +65,39 @@ class SequenceSpec(LearnedSpec):
         return (0 if self.loss == "softmax" else self.negatives), True, "popularity"
 
 
+@runtime_checkable
 class Reader(Protocol):
-    """Vectors of events (B, L, D), right-padded, to the state after each event."""
+    """Vectors of events (B, L, D), right-padded, to the state after each event.
 
-    def __call__(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]: ...
+    window: how many events it can read; None = any number.
+    """
+
+    window: int | None
+
+    def read(
+        self, x: Float[Tensor, "B L D"], before: tuple[Any, ...] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[Any, ...]]:
+        """The states, and what the next event (L = 1) needs beside itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Someone's history as it has been read so far; a value, so an older one stays as it was.
+
+    items: the events that a new reading would start from, the last of a window. vector (D,): what
+    is looked for now. carried: what the reader needs for the next event.
+    """
+
+    items: tuple[int, ...]
+    vector: Float32[Tensor, " D"]
+    carried: tuple[Any, ...] | None
 
 
 class SequenceModel(Vectors, Learned):
     """items.weight (I, D) is both what goes in and what is asked for."""
 
-    def __init__(self, spec: SequenceSpec, schema: Schema, reader: nn.Module) -> None:
+    def __init__(self, spec: SequenceSpec, schema: Schema, reader: Any) -> None:
         super().__init__(spec, schema)
         self.settings = spec
         self.items = nn.Embedding(schema.items, spec.width, padding_idx=PAD)
@@ -86,8 +111,12 @@ class SequenceModel(Vectors, Learned):
         return self._read(query.item)
 
     def _read(self, item: Int64[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
-        states: Tensor = self.reader(self.items(item) * self.settings.width**0.5)
+        states: Tensor = self.reader(self._inputs(item))
         return states
+
+    def _inputs(self, item: Int64[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
+        given: Tensor = self.items(item) * self.settings.width**0.5
+        return given
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         states = self.states(batch.query)
@@ -127,6 +156,33 @@ class SequenceModel(Vectors, Learned):
         last = (length - 1).clamp(min=0)
         picked = states[torch.arange(len(states), device=states.device), last]
         return picked.float() * (length > 0)[:, None]
+
+    @torch.no_grad()
+    def start(self, items: Sequence[int]) -> State:
+        """The state after these events, the last `history` of them; item numbers of the model."""
+        kept = tuple(items[-self.settings.history :])
+        if not kept:
+            return State((), self.items.weight.new_zeros(self.settings.width), None)
+        given = torch.tensor([kept], device=self.items.weight.device)
+        states, carried = self.reader.read(self._inputs(given), None)
+        return State(kept, states[0, -1].float(), carried)
+
+    @torch.no_grad()
+    def advance(self, state: State, item: int) -> State:
+        """The state one event later: that of a whole reading until `history` events were read.
+
+        Then a reader with a window starts anew from half of them; one without goes on, and knows
+        more than a whole reading would.
+        """
+        if state.carried is None:
+            return self.start([item])
+        full = len(state.items) == self.settings.history
+        if full and self.reader.window is not None:
+            return self.start([*state.items[-(self.settings.history // 2) :], item])
+        items = (*state.items[1:], item) if full else (*state.items, item)
+        given = torch.tensor([[item]], device=self.items.weight.device)
+        states, carried = self.reader.read(self._inputs(given), state.carried)
+        return State(items, states[0, -1].float(), carried)
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.items.weight

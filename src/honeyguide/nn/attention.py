@@ -1,12 +1,45 @@
 """A causal transformer over (B, L, D): each position sees itself and those before."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from honeyguide.nn.carried import Carried
 from honeyguide.nn.causal import attend
 from honeyguide.nn.dropout import Dropout
+
+KeysAndValues = tuple[Carried, Carried]
+
+
+class Attention(nn.Module):
+    """Causal attention with heads, and a map of what they saw."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.mixed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+
+    def read(
+        self, x: Float[Tensor, "B L D"], before: KeysAndValues | None
+    ) -> tuple[Float[Tensor, "B L D"], KeysAndValues]:
+        """What each position saw; L = 1 where something came before."""
+        b, length, width = x.shape
+        heads, each = self.heads, width // self.heads
+        mixed = self.mixed(x).view(b, length, 3, heads, each)
+        q, k, v = mixed.permute(2, 0, 3, 1, 4).reshape(3, b * heads, length, each).unbind(0)
+        if before is None:
+            carried = Carried.of(k), Carried.of(v)
+            seen = attend(q, k, v)
+        else:
+            assert length == 1, "one event after the other"
+            carried = before[0].then(k), before[1].then(v)
+            seen = scaled_dot_product_attention(q, carried[0].rows, carried[1].rows)
+        seen = seen.view(b, heads, length, each).transpose(1, 2).reshape(b, length, width)
+        told: Tensor = self.out(seen)
+        return told, carried
 
 
 class Block(nn.Module):
@@ -17,21 +50,19 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mixed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.attention = Attention(width, heads)
         self.wide, self.narrow = nn.Linear(width, inner), nn.Linear(inner, width)
         self.drop = Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        b, length, width = x.shape
-        heads, each = self.heads, width // self.heads
-        mixed = self.mixed(self.before(x)).view(b, length, 3, heads, each)
-        q, k, v = mixed.permute(2, 0, 3, 1, 4).reshape(3, b * heads, length, each).unbind(0)
-        seen = attend(q, k, v).view(b, heads, length, each).transpose(1, 2)
-        x = x + self.drop(self.out(seen.reshape(b, length, width)))
+    def read(
+        self, x: Float[Tensor, "B L D"], before: KeysAndValues | None
+    ) -> tuple[Float[Tensor, "B L D"], KeysAndValues]:
+        """The vectors after this block, and what the next event needs of them."""
+        seen, carried = self.attention.read(self.before(x), before)
+        x = x + self.drop(seen)
         after: Tensor = x + self.drop(self.narrow(self.drop(gelu(self.wide(self.between(x))))))
-        return after
+        return after, carried
 
 
 class Causal(nn.Module):
@@ -41,14 +72,24 @@ class Causal(nn.Module):
         self, width: int, layers: int, heads: int, inner: int, dropout: float, length: int
     ) -> None:
         super().__init__()
+        self.window: int | None = length
         self.place = nn.Parameter(torch.randn(length, width) * 0.02)
         self.drop = Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
+        self.blocks: Any = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
         self.last = nn.LayerNorm(width)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        x = self.drop(x + self.place[: x.shape[1]])
-        for block in self.blocks:
-            x = block(x)
+    def read(
+        self, x: Float[Tensor, "B L D"], before: tuple[KeysAndValues, ...] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[KeysAndValues, ...]]:
+        """The state after each event, and what the next one needs."""
+        first = 0 if before is None else before[0][0].held
+        x = self.drop(x + self.place[first : first + x.shape[1]])
+        carried = []
+        for number, block in enumerate(self.blocks):
+            x, more = block.read(x, None if before is None else before[number])
+            carried.append(more)
         normed: Tensor = self.last(x)
-        return normed
+        return normed, tuple(carried)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        return self.read(x, None)[0]

@@ -4,12 +4,15 @@ Special: the low-pass of a window is one fixed matrix, so no transform is comput
 triangle sees nothing that comes later, so all positions are trained at once.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
-from honeyguide.nn.causal import attend
+from honeyguide.nn.attention import Attention, KeysAndValues
+from honeyguide.nn.carried import Carried, behind
 from honeyguide.nn.dropout import Dropout
 
 
@@ -35,28 +38,28 @@ class FilterBlock(nn.Module):
         self, width: int, heads: int, dropout: float, share: float, filtered: Float[Tensor, "L L"]
     ) -> None:
         super().__init__()
-        self.heads, self.share = heads, share
+        self.share = share
         self.register_buffer("filtered", filtered, persistent=False)
         self.sharpness = nn.Parameter(torch.randn(width))  # its square is what high frequencies get
-        self.mixed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.attention = Attention(width, heads)
         self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.by_filter, self.by_heads = nn.LayerNorm(width), nn.LayerNorm(width)
         self.behind = nn.LayerNorm(width)
         self.drop = Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        b, length, width = x.shape
-        low = self.get_buffer("filtered")[:length, :length] @ x
-        found = low + self.sharpness.square() * (x - low)
-        found = self.by_filter(x + self.drop(found))
-        heads, each = self.heads, width // self.heads
-        mixed = self.mixed(x).view(b, length, 3, heads, each)
-        q, k, v = mixed.permute(2, 0, 3, 1, 4).reshape(3, b * heads, length, each).unbind(0)
-        seen = attend(q, k, v).view(b, heads, length, each).transpose(1, 2)
-        seen = self.by_heads(x + self.drop(self.out(seen.reshape(b, length, width))))
+    def read(
+        self, x: Float[Tensor, "B L D"], before: tuple[Carried, KeysAndValues] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[Carried, KeysAndValues]]:
+        """The vectors after this block, and what the next event needs of them."""
+        events = behind(None if before is None else before[0], x)
+        first, end = events.held - x.shape[1], events.held
+        low = self.get_buffer("filtered")[first:end, :end] @ events.rows
+        found = self.by_filter(x + self.drop(low + self.sharpness.square() * (x - low)))
+        seen, keys = self.attention.read(x, None if before is None else before[1])
+        seen = self.by_heads(x + self.drop(seen))
         x = self.share * found + (1 - self.share) * seen
         normed: Tensor = self.behind(x + self.drop(self.narrow(gelu(self.wide(x)))))
-        return normed
+        return normed, (events, keys)
 
 
 class Filters(nn.Module):
@@ -73,46 +76,64 @@ class Filters(nn.Module):
         length: int,
     ) -> None:
         super().__init__()
+        self.window: int | None = length
         self.place = nn.Parameter(torch.randn(length, width) * 0.02)
         self.first = nn.LayerNorm(width)
         self.drop = Dropout(dropout)
         filtered = low_pass(length, kept)
-        self.blocks = nn.ModuleList(
+        self.blocks: Any = nn.ModuleList(
             FilterBlock(width, heads, dropout, share, filtered) for _ in range(layers)
         )
 
+    def read(
+        self, x: Float[Tensor, "B L D"], before: tuple[Any, ...] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[Any, ...]]:
+        """The state after each event, and what the next one needs."""
+        first = 0 if before is None else before[0][0].held
+        x = self.drop(self.first(x + self.place[first : first + x.shape[1]]))
+        carried = []
+        for number, block in enumerate(self.blocks):
+            x, more = block.read(x, None if before is None else before[number])
+            carried.append(more)
+        return x, tuple(carried)
+
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        x = self.drop(self.first(x + self.place[: x.shape[1]]))
-        for block in self.blocks:
-            x = block(x)
-        return x
+        return self.read(x, None)[0]
 
 
 class Dilated(nn.Module):
     """Residual blocks of two causal convolutions each, the second twice as far apart."""
 
+    window: int | None = None  # what lies out of reach says nothing
+
     def __init__(self, width: int, dilations: tuple[int, ...], kernel: int, dropout: float) -> None:
         super().__init__()
-        self.steps = [(d, 2 * d) for d in dilations]
-        self.convolved = nn.ModuleList(
-            nn.Linear(kernel * width, width) for _ in range(2 * len(dilations))
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2 * len(dilations)))
+        self.steps = [step for dilation in dilations for step in (dilation, 2 * dilation)]
         self.kernel = kernel
+        self.convolved = nn.ModuleList(nn.Linear(kernel * width, width) for _ in self.steps)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in self.steps)
         self.drop = Dropout(dropout)
         self.last = nn.LayerNorm(width)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        x = self.drop(x)
-        for number, steps in enumerate(self.steps):
-            inside = x
-            for half, step in enumerate(steps):
-                layer = 2 * number + half
-                inside = self.convolved[layer](earlier(inside, step, self.kernel))
-                inside = torch.relu(self.norms[layer](inside))
-            x = x + self.drop(inside)
+    def read(
+        self, x: Float[Tensor, "B L D"], before: tuple[Tensor, ...] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[Tensor, ...]]:
+        """The state after each event, and what the next one needs: of each convolution the last
+        inputs, as far back as it looks."""
+        x, carried = self.drop(x), []
+        inside, length = x, x.shape[1]
+        for number, step in enumerate(self.steps):
+            events = inside if before is None else torch.cat([before[number], inside], 1)
+            carried.append(events[:, -step * (self.kernel - 1) :])
+            beside = earlier(events, step, self.kernel)[:, -length:]
+            inside = torch.relu(self.norms[number](self.convolved[number](beside)))
+            if number % 2:  # the second of a block
+                x = inside = x + self.drop(inside)
         normed: Tensor = self.last(x)
-        return normed
+        return normed, tuple(carried)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        return self.read(x, None)[0]
 
 
 def earlier(x: Float[Tensor, "B L D"], step: int, count: int) -> Float[Tensor, "B L KD"]:

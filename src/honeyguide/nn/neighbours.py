@@ -6,7 +6,7 @@ tables; `dense_product` for any.
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, Int64
 from numba import njit
 from torch import Tensor
 
@@ -74,15 +74,16 @@ def _coo(rows: Pairs, width: int) -> Tensor:
 
 
 def keep_largest(
-    block: Float32[np.ndarray, "N I"],
-    start: int,
+    block: Float32[np.ndarray, "N J"],
+    rows: Int64[np.ndarray, " N"],
+    columns: Int64[np.ndarray, " J"],
     neighbour: Int32[Tensor, "I K"],
     value: Float32[Tensor, "I K"],
 ) -> None:
-    """Keep the K largest entries of these rows, the first of which is row `start`."""
-    top = torch.from_numpy(block).topk(neighbour.shape[1], dim=1)
-    neighbour[start : start + len(block)] = top.indices
-    value[start : start + len(block)] = top.values
+    """Keep the K largest entries of these rows, whose columns are those of these items."""
+    top = torch.from_numpy(block).topk(min(neighbour.shape[1], len(columns)), dim=1)
+    neighbour[rows, : top.indices.shape[1]] = torch.from_numpy(columns)[top.indices].int()
+    value[rows, : top.values.shape[1]] = top.values
 
 
 @njit(cache=True, nogil=True)

@@ -22,6 +22,8 @@ NEAREST, FARTHEST = 0.8, 0.99  # lengths of the decays at the start
 class Gated(nn.Module):
     """Layers of GRU or LSTM, one after the other, and a last map to the width of the items."""
 
+    window: int | None = None  # all events are carried on
+
     def __init__(
         self, cell: Literal["gru", "lstm"], width: int, inner: int, layers: int, dropout: float
     ) -> None:
@@ -35,27 +37,44 @@ class Gated(nn.Module):
         self.out = nn.Linear(inner, width)
         self.last = nn.LayerNorm(width)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        for cell in self.cells:
-            x = cell(self.drop(x))[0]
+    def read(
+        self, x: Float[Tensor, "B L D"], before: tuple[Any, ...] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[Any, ...]]:
+        """The state after each event, and what the next one needs: the hidden state by layer."""
+        carried = []
+        for number, cell in enumerate(self.cells):
+            x, more = cell(self.drop(x), None if before is None else before[number])
+            carried.append(more)
         normed: Tensor = self.last(self.out(self.drop(x)))
-        return normed
+        return normed, tuple(carried)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        return self.read(x, None)[0]
 
 
 class Linear(nn.Module):
     """Blocks of a linear recurrence and a feed-forward, each residual with the norm behind it."""
 
+    window: int | None = None  # all events are carried on
+
     def __init__(self, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.first = nn.LayerNorm(width)
         self.drop = Dropout(dropout)
-        self.blocks = nn.ModuleList(LinearBlock(width, dropout) for _ in range(layers))
+        self.blocks: Any = nn.ModuleList(LinearBlock(width, dropout) for _ in range(layers))
+
+    def read(
+        self, x: Float[Tensor, "B L D"], before: tuple[Tensor, ...] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[Tensor, ...]]:
+        """The state after each event, and what the next one needs: the last h of each block."""
+        x, carried = self.first(self.drop(x)), []
+        for number, block in enumerate(self.blocks):
+            x, more = block.read(x, None if before is None else before[number])
+            carried.append(more)
+        return x, tuple(carried)
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        x = self.first(self.drop(x))
-        for block in self.blocks:
-            x = block(x)
-        return x
+        return self.read(x, None)[0]
 
 
 class LinearBlock(nn.Module):
@@ -78,15 +97,27 @@ class LinearBlock(nn.Module):
         self.between, self.behind = nn.LayerNorm(width), nn.LayerNorm(width)
         self.drop = Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+    def read(
+        self, x: Float[Tensor, "B L D"], before: Float[Tensor, "B W"] | None
+    ) -> tuple[Float[Tensor, "B L D"], Float[Tensor, "B W"]]:
+        """The vectors after this block, and the last h."""
         rate, angle = self.log_rate.exp(), self.log_angle.exp()
         decay = torch.stack([(-rate).exp() * angle.cos(), (-rate).exp() * angle.sin()])
-        gain = self.log_gain.exp().repeat(2)
-        states = recur((self.into(x) * gain).float(), decay)
+        given = (self.into(x) * self.log_gain.exp().repeat(2)).float()
+        if before is not None:  # h is linear, so what came before goes in with the first event
+            given[:, 0] += _turned(before, decay)
+        states = recur(given, decay)
         x = self.between(x + self.drop(self.out(states)))
         inside = self.drop(self.narrow(self.drop(gelu(self.wide(x)))))
         normed: Tensor = self.behind(x + inside)
-        return normed
+        return normed, states[:, -1]
+
+
+def _turned(h: Float[Tensor, "B W"], decay: Float[Tensor, "2 H"]) -> Float[Tensor, "B W"]:
+    """decay * h."""
+    real, imaginary = h.chunk(2, 1)
+    turned = (real * decay[0] - imaginary * decay[1], real * decay[1] + imaginary * decay[0])
+    return torch.cat(turned, 1)
 
 
 def recur(x: Float[Tensor, "B L W"], decay: Float[Tensor, "2 H"]) -> Float[Tensor, "B L W"]:

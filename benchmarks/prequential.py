@@ -1,0 +1,152 @@
+"""News, hour by hour: tested, then learned from (globo-news, 2.4 M clicks).
+
+    python benchmarks/prequential.py
+
+Each model learns from the last hours before an hour and is asked for that hour's clicks, a draw of
+at most MOST of them, with all that their users did before. The memory of each was chosen on the
+second day (the first is only learned from), the days from the third on are reported.
+"""
+
+import argparse
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from _common import record
+from honeyguide.data.interactions import Interactions
+from honeyguide.data.opening import Inputs
+from honeyguide.data.training import TrainingData
+from honeyguide.evaluate.paired import paired
+from honeyguide.evaluate.prequential import Learn, Replay, replay
+from honeyguide.experiment.machine import machine, peak_memory_mb
+from honeyguide.experiment.splitting import open_log
+from honeyguide.models.item_knn import ItemKNN
+from honeyguide.models.markov import Markov
+from honeyguide.models.popular import Popular
+from honeyguide.models.session_knn import SessionKNN
+from honeyguide.models.spec import Schema, Spec
+from honeyguide.rank.rankers import Exhaustive
+from honeyguide.train.trainer import build, fit
+
+HOUR, DAY = 3_600.0, 86_400.0
+MOST = 500
+METRICS = ("hit_rate@10", "mrr@10")
+MEMORIES = (1, 3, 12, 24)  # hours
+MODELS: dict[str, Spec] = {
+    "popular": Popular(),
+    "markov": Markov(k=200),
+    "item-knn": ItemKNN(k=200),
+    "session-knn": SessionKNN(k=200, recent=500, history=20),
+}
+
+
+def learning(spec: Spec, events: Interactions) -> Learn:
+    """A ranker from the events it is given, numbered as in all events."""
+    schema = Schema(users=events.n_users, items=events.n_items)
+
+    def learn(some: Interactions) -> Exhaustive:
+        model = build(spec, schema, 0)
+        fit(model, TrainingData(some))
+        return Exhaustive(model)
+
+    return learn
+
+
+def run(spec: Spec, events: Interactions, hours: int, since: float) -> Replay:
+    """The replay of one model."""
+    return replay(
+        events,
+        learning(spec, events),
+        window=HOUR,
+        since=since,
+        memory=hours * HOUR,
+        past=spec.past,
+        rule=spec.rule,
+        metrics=METRICS,
+        most=MOST,
+    )
+
+
+def part(events: Interactions, first: float, end: float) -> Interactions:
+    """The events of this stretch of time."""
+    assert events.time is not None
+    return events.only((events.time >= first) & (events.time < end))
+
+
+def main() -> None:
+    """Memories on the second day, then the days after it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=5, help="reported, from the third day on")
+    days = parser.parse_args().days
+    opened = open_log("globo-news", Inputs())
+    events = Interactions.of(opened.table)
+    assert events.time is not None
+    first = float(np.floor(np.quantile(events.time, 0.001) / HOUR) * HOUR)  # but for a few strays
+    hours: dict[str, int] = {}
+    chosen, told, replays = {}, {}, {}
+    for name, spec in MODELS.items():
+        started = perf_counter()
+        second = part(events, first, first + 2 * DAY)
+        tried = {
+            hours: run(spec, second, hours, first + DAY).summaries()["mrr@10"].mean
+            for hours in MEMORIES
+        }
+        hours = max(tried, key=lambda hour: tried[hour])
+        chosen[name] = {
+            "hours": hours,
+            "mrr@10 by hours": tried,
+            "seconds": perf_counter() - started,
+        }
+        print(name, chosen[name], flush=True)
+    for name, spec in MODELS.items():
+        started = perf_counter()
+        rest = part(events, first, first + (2 + days) * DAY)
+        found = replays[name] = run(spec, rest, hours[name], first + 2 * DAY)
+        seconds = perf_counter() - started
+        told[name] = {
+            "memory_hours": hours[name],
+            "metrics": {m: summary(s) for m, s in found.summaries().items()},
+            "curve": {m: found.curve(m).round(5).tolist() for m in METRICS},
+            "seconds": seconds,
+        }
+        print(name, told[name]["metrics"], seconds, flush=True)
+    any_one = replays["popular"]
+    record(
+        "prequential",
+        {
+            "machine": machine(),
+            "peak_memory_mb": peak_memory_mb(),
+            "questions": len(any_one.window),
+            "users": len(np.unique(any_one.user)),
+            "without_history": any_one.first,
+            "known_again": any_one.again,
+            "hours": len(any_one.starts),
+            "chosen": chosen,
+            "models": told,
+            "paired": {
+                f"{one} minus {other}": difference(replays[one], replays[other])
+                for one, other in (("session-knn", "markov"), ("markov", "popular"))
+            },
+        },
+    )
+
+
+def summary(value: Any) -> dict[str, float | None]:
+    """Mean and interval."""
+    return {name: getattr(value, name) for name in ("mean", "low", "high")}
+
+
+def difference(one: Replay, other: Replay) -> dict[str, dict[str, float]]:
+    """The same questions, paired over users."""
+    assert np.array_equal(one.user, other.user)
+    told = {}
+    for name in METRICS:
+        found = paired(one.by_user(name), other.by_user(name))
+        assert found is not None
+        told[name] = {"difference": found.mean, "low": found.low, "high": found.high}
+    return told
+
+
+if __name__ == "__main__":
+    main()
