@@ -30,7 +30,7 @@ from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train.trainer import build, fit
 
 HOUR, DAY = 3_600.0, 86_400.0
-MOST = 500
+MOST = 1_000
 METRICS = ("hit_rate@10", "mrr@10")
 MEMORIES = (1, 3, 12, 24)  # hours
 MODELS: dict[str, Spec] = {
@@ -77,13 +77,13 @@ def part(events: Interactions, first: float, end: float) -> Interactions:
 def main() -> None:
     """Memories on the second day, then the days after it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=int, default=5, help="reported, from the third day on")
+    parser.add_argument("--days", type=int, default=9, help="reported, from the third day on")
     days = parser.parse_args().days
     opened = open_log("globo-news", Inputs())
     events = Interactions.of(opened.table)
     assert events.time is not None
     first = float(np.floor(np.quantile(events.time, 0.001) / HOUR) * HOUR)  # but for a few strays
-    hours: dict[str, int] = {}
+    longest: dict[str, int] = {}
     chosen, told, replays = {}, {}, {}
     for name, spec in MODELS.items():
         started = perf_counter()
@@ -102,10 +102,10 @@ def main() -> None:
     for name, spec in MODELS.items():
         started = perf_counter()
         rest = part(events, first, first + (2 + days) * DAY)
-        found = replays[name] = run(spec, rest, hours[name], first + 2 * DAY)
+        found = replays[name] = run(spec, rest, longest[name], first + 2 * DAY)
         seconds = perf_counter() - started
         told[name] = {
-            "memory_hours": hours[name],
+            "memory_hours": longest[name],
             "metrics": {m: summary(s) for m, s in found.summaries().items()},
             "curve": {m: found.curve(m).round(5).tolist() for m in METRICS},
             "seconds": seconds,
