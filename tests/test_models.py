@@ -117,6 +117,7 @@ DECLARED: dict[str, dict[str, Declared]] = {
     "lrurec": {"lrurec": Declared(LRURec(**SMALL_SEQUENCE))},
     "sasrec": {
         "sasrec": Declared(SMALL_SASREC),
+        "sasrec-kinds-gaps": Declared(SMALL_SASREC.but(kinds=True, gaps=True)),
         "sasrec-sampled": Declared(SMALL_SASREC.but(loss="sampled-softmax", negatives=16)),
     },
 }

@@ -1,22 +1,26 @@
 """A state that grows by one event is that of a whole reading, and an older one stays as it was."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from honeyguide.data.query import Query
+from honeyguide.errors import CallError
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.lrurec import LRURec
 from honeyguide.models.nextitnet import NextItNet
 from honeyguide.models.sasrec import SASRec
-from honeyguide.models.sequence import SequenceModel
+from honeyguide.models.sequence import GAPS, Event, SequenceModel, gap_buckets
 from honeyguide.models.spec import Schema
 from honeyguide.train.trainer import build
+from matrices import random_log
 
 HISTORY, ITEMS = 12, 40
-SIZES: dict[str, Any] = {"width": 8, "layers": 2, "history": HISTORY}
+SIZES: dict[str, Any] = {"width": 8, "layers": 2, "history": HISTORY, "kinds": True, "gaps": True}
 SPECS = [
     SASRec(**SIZES, heads=2),
     BSARec(**SIZES, heads=2),
@@ -26,7 +30,16 @@ SPECS = [
     GRU4Rec(**SIZES, inner=6, cell="lstm"),
 ]
 WINDOWED = SPECS[:2]
-events = np.random.default_rng(0).integers(1, ITEMS, 60).tolist()
+draw = np.random.default_rng(0)
+events = [
+    Event(item, kind, time)
+    for item, kind, time in zip(
+        draw.integers(1, ITEMS, 60).tolist(),
+        draw.choice([2, 8], 60).tolist(),
+        np.cumsum(draw.exponential(3_000.0, 60)).tolist(),
+        strict=True,
+    )
+]
 
 
 def model_of(spec) -> SequenceModel:
@@ -34,10 +47,12 @@ def model_of(spec) -> SequenceModel:
     return model
 
 
-def whole(model, items):
+def whole(model, events):
+    item, kind = (torch.tensor([[getattr(e, n) for e in events]]) for n in ("item", "kind"))
+    time = torch.tensor([[e.time for e in events]], dtype=torch.float64)
+    length = torch.tensor([len(events)])
     with torch.no_grad():
-        states = model.reader(model._inputs(torch.tensor([items])))
-    return states[0, -1]
+        return model.query_vectors(Query(item, kind, length, -length, length, time=time))[0]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
@@ -48,7 +63,7 @@ def test_it_grows_like_a_whole_reading_until_the_window_is_full(spec, first):
     for count in range(first + 1, HISTORY + 1):
         state = model.advance(state, events[count - 1])
         torch.testing.assert_close(state.vector, whole(model, events[:count]), rtol=1e-4, atol=1e-5)
-        assert state.items == tuple(events[:count])
+        assert state.events == tuple(events[:count])
 
 
 @pytest.mark.parametrize("spec", WINDOWED, ids=lambda spec: spec.name)
@@ -57,9 +72,9 @@ def test_a_full_window_is_read_anew_from_its_half(spec):
     state, sizes = model.start([]), []
     for count in range(1, len(events) + 1):
         state = model.advance(state, events[count - 1])
-        sizes.append(len(state.items))
-        wanted = whole(model, list(state.items))
-        assert list(state.items) == events[count - len(state.items) : count]
+        sizes.append(len(state.events))
+        wanted = whole(model, list(state.events))
+        assert list(state.events) == events[count - len(state.events) : count]
         torch.testing.assert_close(state.vector, wanted, rtol=1e-4, atol=1e-5)
     assert max(sizes) == HISTORY
     assert sizes.count(half + 1) == 1 + (len(events) - HISTORY + half - 1) // half
@@ -69,8 +84,8 @@ def test_a_full_window_is_read_anew_from_its_half(spec):
 def test_a_reader_without_a_window_goes_on(spec):
     model = model_of(spec)
     state = model.start([])
-    for item in events:
-        state = model.advance(state, item)
+    for event in events:
+        state = model.advance(state, event)
     torch.testing.assert_close(state.vector, whole(model, events), rtol=1e-3, atol=1e-4)
 
 
@@ -78,15 +93,37 @@ def test_a_reader_without_a_window_goes_on(spec):
 def test_two_ways_on_from_one_state(spec):
     model = model_of(spec)
     start = model.start(events[:4])
-    one, other = model.advance(start, 7), model.advance(start, 9)
-    further = model.advance(one, 3)
-    again = model.advance(other, 3)
+    one, other = (model.advance(start, events[n]) for n in (7, 9))
+    further = model.advance(one, events[3])
+    again = model.advance(other, events[3])
     for state in (start, one, other, further, again):
-        wanted = whole(model, list(state.items))
+        wanted = whole(model, list(state.events))
         torch.testing.assert_close(state.vector, wanted, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(model.advance(start, 7).vector, one.vector)
+    torch.testing.assert_close(model.advance(start, events[7]).vector, one.vector)
 
 
 def test_nothing_yet_looks_for_nothing():
     model = model_of(SPECS[0])
     assert bool((model.start([]).vector == 0).all())
+
+
+def test_gaps_by_powers_of_two():
+    time = torch.tensor([[0.0, 0.0, 1.0, 4.0, 1e15]], dtype=torch.float64)
+    first = torch.full((1, 1), torch.nan, dtype=torch.float64)
+    assert gap_buckets(time, first).tolist() == [[0, 1, 2, 3, GAPS - 1]]
+    assert gap_buckets(time[:, 1:], time[:, :1]).tolist() == [[1, 2, 3, GAPS - 1]]
+
+
+def test_kinds_and_gaps_change_what_is_looked_for():
+    model = model_of(SPECS[0])
+    plain = model.start(events[:5]).vector
+    for other in (replace(events[4], kind=7), replace(events[4], time=events[4].time + 9e5)):
+        assert not torch.allclose(model.start([*events[:4], other]).vector, plain)
+    timeless = model.start([replace(event, time=None) for event in events[:5]]).vector
+    assert bool(timeless.isfinite().all())
+
+
+def test_gaps_need_times():
+    log = random_log()
+    with pytest.raises(CallError, match="sasrec with gaps needs time"):
+        SASRec(gaps=True).refuse(replace(log, time=None, order="column"))

@@ -11,22 +11,36 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Float32, Float64, Int64
 from torch import Tensor, nn
 
 from honeyguide.config import Choice, Range
 from honeyguide.data.batch import Batch, Unit
+from honeyguide.data.interactions import Interactions
+from honeyguide.data.kinds import KINDS
 from honeyguide.data.query import Query
-from honeyguide.data.rule import EVENTS_FOR, Rule
+from honeyguide.data.rule import EVENTS_FOR, SIGN, Rule
 from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
-from honeyguide.models.spec import AnsweredBy, Count, Learned, LearnedSpec, Schema, Share, Vectors
+from honeyguide.errors import CallError
+from honeyguide.models.spec import (
+    CURES,
+    AnsweredBy,
+    Count,
+    Learned,
+    LearnedSpec,
+    Schema,
+    Share,
+    Vectors,
+)
 from honeyguide.nn import losses
 from honeyguide.nn.softmax import softmax
 
 WIDTHS = (32, 64, 128)
 WORKING = 32 << 20  # bytes
+GAPS = 40  # buckets of time between two events, the last for 9,000 years
+VIEW = KINDS["view"].number
 FLOATS_A_PLACE = 16  # held at once in a layer, in widths: its input, its norm, what is inside
 
 
@@ -51,10 +65,20 @@ class SequenceSpec(LearnedSpec):
     """Negatives per batch for sampled-softmax."""
     batch: Count = 128
     """Sequences per step."""
+    kinds: bool = False
+    """Whether what was done (viewed, bought) is read beside the item."""
+    gaps: bool = False
+    """Whether the time since the event before is read beside the item; needs times. In a question
+    without times it counts as not known."""
 
     @property
     def past(self) -> int | None:
         return self.history
+
+    def refuse(self, log: Interactions) -> None:
+        super().refuse(log)
+        if self.gaps and log.time is None:
+            raise CallError(f"{self.name} with gaps needs time, and there is none.", CURES["time"])
 
     @property
     def unit(self) -> Unit:
@@ -82,41 +106,60 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a history. item: a number of the model. time: seconds since 1970, if known."""
+
+    item: int
+    kind: int = VIEW
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Someone's history as it has been read so far; a value, so an older one stays as it was.
 
-    items: the events that a new reading would start from, the last of a window. vector (D,): what
-    is looked for now. carried: what the reader needs for the next event.
+    events: those that a new reading would start from, the last of a window. vector (D,): what is
+    looked for now. carried: what the reader needs for the next event.
     """
 
-    items: tuple[int, ...]
+    events: tuple[Event, ...]
     vector: Float32[Tensor, " D"]
     carried: tuple[Any, ...] | None
 
 
 class SequenceModel(Vectors, Learned):
-    """items.weight (I, D) is both what goes in and what is asked for."""
+    """items.weight (I, D) is both what goes in and what is asked for. kinds.weight (K, D) and
+    gaps.weight (GAPS, D), where the spec wants them: added to what goes in."""
 
     def __init__(self, spec: SequenceSpec, schema: Schema, reader: Any) -> None:
         super().__init__(spec, schema)
         self.settings = spec
-        self.items = nn.Embedding(schema.items, spec.width, padding_idx=PAD)
-        nn.init.normal_(self.items.weight, std=0.02)
-        with torch.no_grad():
-            self.items.weight[PAD] = 0
+        self.items = _table(schema.items, spec.width)
+        self.kinds = _table(len(SIGN), spec.width) if spec.kinds else None
+        self.gaps = _table(GAPS, spec.width) if spec.gaps else None
         self.reader = reader
 
     def states(self, query: Query) -> Float[Tensor, "B L D"]:
         """The state after each event."""
-        return self._read(query.item)
-
-    def _read(self, item: Int64[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
-        states: Tensor = self.reader(self._inputs(item))
+        states: Tensor = self.reader(self._inputs(query.item, query.kind, query.time))
         return states
 
-    def _inputs(self, item: Int64[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
-        given: Tensor = self.items(item) * self.settings.width**0.5
-        return given
+    def _inputs(
+        self,
+        item: Int64[Tensor, "B L"],
+        kind: Int64[Tensor, "B L"],
+        time: Float64[Tensor, "B L"] | None,
+        before: float | None = None,
+    ) -> Float[Tensor, "B L D"]:
+        """What the reader reads; before: the time of the event before the first."""
+        given: Tensor = self.items(item)
+        if self.kinds is not None:
+            given = given + self.kinds(kind)
+        if self.gaps is not None and time is not None:
+            first = torch.full_like(time[:, :1], torch.nan if before is None else before)
+            given = given + self.gaps(gap_buckets(time, first))
+        scaled: Tensor = given * self.settings.width**0.5
+        return scaled
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         states = self.states(batch.query)
@@ -143,49 +186,80 @@ class SequenceModel(Vectors, Learned):
         place_bytes = FLOATS_A_PLACE * self.settings.width * 4
         rows = max(1, WORKING // (place_bytes * query.item.shape[1]))
         starts = range(0, max(len(query), 1), rows)
-        return torch.cat(
-            [self._last(query.item[a : a + rows], query.length[a : a + rows]) for a in starts]
-        )
+        return torch.cat([self._last(query, slice(a, a + rows)) for a in starts])
 
-    def _last(
-        self, item: Int64[Tensor, "B L"], length: Int64[Tensor, " B"]
-    ) -> Float32[Tensor, "B D"]:
-        """The state after the last event, 0 where there is none."""
-        longest = int(length.max()) if len(length) else 0
-        states = self._read(item[:, : max(longest, 1)])
+    def _last(self, query: Query, rows: slice) -> Float32[Tensor, "B D"]:
+        """The state after the last event of these rows, 0 where there is none."""
+        length = query.length[rows]
+        longest = max(int(length.max()) if len(length) else 0, 1)
+        time = None if query.time is None else query.time[rows, :longest]
+        states = self.reader(
+            self._inputs(query.item[rows, :longest], query.kind[rows, :longest], time)
+        )
         last = (length - 1).clamp(min=0)
-        picked = states[torch.arange(len(states), device=states.device), last]
+        picked: Tensor = states[torch.arange(len(states), device=states.device), last]
         return picked.float() * (length > 0)[:, None]
 
     @torch.no_grad()
-    def start(self, items: Sequence[int]) -> State:
-        """The state after these events, the last `history` of them; item numbers of the model."""
-        kept = tuple(items[-self.settings.history :])
+    def start(self, events: Sequence[Event]) -> State:
+        """The state after these events, of which the last `history` are read."""
+        kept = tuple(events[-self.settings.history :])
         if not kept:
             return State((), self.items.weight.new_zeros(self.settings.width), None)
-        given = torch.tensor([kept], device=self.items.weight.device)
-        states, carried = self.reader.read(self._inputs(given), None)
-        return State(kept, states[0, -1].float(), carried)
+        return self._read_on(kept, kept, None, None)
 
     @torch.no_grad()
-    def advance(self, state: State, item: int) -> State:
+    def advance(self, state: State, event: Event) -> State:
         """The state one event later: that of a whole reading until `history` events were read.
 
         Then a reader with a window starts anew from half of them; one without goes on, and knows
         more than a whole reading would.
         """
+        events, history = state.events, self.settings.history
         if state.carried is None:
-            return self.start([item])
-        full = len(state.items) == self.settings.history
-        if full and self.reader.window is not None:
-            return self.start([*state.items[-(self.settings.history // 2) :], item])
-        items = (*state.items[1:], item) if full else (*state.items, item)
-        given = torch.tensor([[item]], device=self.items.weight.device)
-        states, carried = self.reader.read(self._inputs(given), state.carried)
-        return State(items, states[0, -1].float(), carried)
+            return self.start([event])
+        if len(events) == history and self.reader.window is not None:
+            return self.start([*events[-(history // 2) :], event])
+        kept = (*events[len(events) - history + 1 :], event) if len(events) == history else None
+        return self._read_on(kept or (*events, event), (event,), state.carried, events[-1].time)
+
+    def _read_on(
+        self,
+        kept: tuple[Event, ...],
+        new: tuple[Event, ...],
+        carried: tuple[Any, ...] | None,
+        before: float | None,
+    ) -> State:
+        device = self.items.weight.device
+        item = torch.tensor([[event.item for event in new]], device=device)
+        kind = torch.tensor([[event.kind for event in new]], device=device)
+        time = None
+        if self.gaps is not None and all(event.time is not None for event in new):
+            time = torch.tensor([[event.time for event in new]], dtype=torch.float64, device=device)
+        states, carried = self.reader.read(self._inputs(item, kind, time, before), carried)
+        return State(kept, states[0, -1].float(), carried)
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.items.weight
 
     def answered_by(self, query: Query) -> list[AnsweredBy]:
         return ["history"] * len(query)
+
+
+def gap_buckets(
+    time: Float64[Tensor, "B L"], before: Float64[Tensor, "B 1"]
+) -> Int64[Tensor, "B L"]:
+    """Seconds since the event before, by powers of two: 1 for none, 2 for up to 1, 3 for up to 3;
+    0 where it is not known."""
+    gap = torch.diff(time, dim=1, prepend=before).clamp(min=0)
+    bucket = 1 + (1 + gap).log2().ceil().clamp(max=GAPS - 2)
+    return bucket.nan_to_num(0).long()
+
+
+def _table(rows: int, width: int) -> nn.Embedding:
+    """Vectors from near zero on; row 0 is that of nothing and stays zero."""
+    table = nn.Embedding(rows, width, padding_idx=PAD)
+    nn.init.normal_(table.weight, std=0.02)
+    with torch.no_grad():
+        table.weight[PAD] = 0
+    return table
