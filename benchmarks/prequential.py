@@ -83,29 +83,25 @@ def main() -> None:
     events = Interactions.of(opened.table)
     assert events.time is not None
     first = float(np.floor(np.quantile(events.time, 0.001) / HOUR) * HOUR)  # but for a few strays
-    longest: dict[str, int] = {}
+    hours: dict[str, int] = {}
     chosen, told, replays = {}, {}, {}
     for name, spec in MODELS.items():
         started = perf_counter()
         second = part(events, first, first + 2 * DAY)
         tried = {
-            hours: run(spec, second, hours, first + DAY).summaries()["mrr@10"].mean
-            for hours in MEMORIES
+            memory: run(spec, second, memory, first + DAY).summaries()["mrr@10"].mean
+            for memory in MEMORIES
         }
-        hours = max(tried, key=lambda hour: tried[hour])
-        chosen[name] = {
-            "hours": hours,
-            "mrr@10 by hours": tried,
-            "seconds": perf_counter() - started,
-        }
+        hours[name] = max(tried, key=lambda memory: tried[memory])
+        chosen[name] = {"mrr@10 by hours": tried, "seconds": perf_counter() - started}
         print(name, chosen[name], flush=True)
     for name, spec in MODELS.items():
         started = perf_counter()
         rest = part(events, first, first + (2 + days) * DAY)
-        found = replays[name] = run(spec, rest, longest[name], first + 2 * DAY)
+        found = replays[name] = run(spec, rest, hours[name], first + 2 * DAY)
         seconds = perf_counter() - started
         told[name] = {
-            "memory_hours": longest[name],
+            "memory_hours": hours[name],
             "metrics": {m: summary(s) for m, s in found.summaries().items()},
             "curve": {m: found.curve(m).round(5).tolist() for m in METRICS},
             "seconds": seconds,
