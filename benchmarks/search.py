@@ -87,6 +87,10 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             *grid(BPR.but(batch=4096, learning_rate=1e-2), l2=[3e-4, 1e-3]),
             *grid(BPR.but(learning_rate=2e-3, start="spectral", patience=5), l2=[1e-3, 3e-3, 1e-2]),
         ],
+        "mf-bpr-32": grid(
+            BPR.but(learning_rate=2e-3, start="spectral", patience=3, epochs=40, negatives=32),
+            l2=[5e-4, 2e-3],
+        ),
         "mf-softmax": grid(
             MF(**HOT, start="spectral").but(epochs=25), temperature=[0.1], width=[64]
         ),
@@ -99,6 +103,11 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
                 layers=[3],
             ),
         ],
+        "lightgcn-dot": [
+            *grid(LightGCN(start="spectral", epochs=40, patience=3), l2=[0.1, 0.4], layers=[3]),
+            *grid(LightGCN(start="spectral", epochs=40, patience=3), l2=[0.1], layers=[2]),
+        ],
+        "mult-vae": grid(MultVAE(epochs=60, batch=512, patience=4), beta=[0.2]),
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
         "spectral-mf": grid(
             SpectralMF(rank=512, user_power=0.3, ideal=0.4, beta=0.45, epochs=20, patience=4),
