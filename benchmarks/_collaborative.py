@@ -17,7 +17,7 @@ TITLES = {
 
 def tables() -> str:
     """All data sets."""
-    return "\n".join(part for part in map(recipes, TITLES) if part)
+    return "\n".join(part for data, title in TITLES.items() if (part := recipes(data, title)))
 
 
 def opened(path: Path) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def finals(data: str) -> list[dict[str, Any]]:
     return [one for one in told if "recipe" in one]
 
 
-def recipes(data: str) -> str:
+def recipes(data: str, title: str) -> str:
     """What benchmarks/final.py read on test, beside published cells."""
     told = finals(data)
     if not told:
@@ -68,7 +68,7 @@ def recipes(data: str) -> str:
     ]
     head = ["recipe", *metrics, "seeds", "published", "fit s", "tuning s", "peak MB"]
     return (
-        f"{TITLES[data]} ({published['protocol']}). Settings were found on validation only "
+        f"{title} ({published['protocol']}). Settings were found on validation only "
         "(`benchmarks/search.py`), test was read once for each recipe and seed "
         "(`benchmarks/final.py`). One seed: 95 % interval over users; several: mean ± standard "
         "deviation.\n\n"

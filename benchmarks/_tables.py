@@ -4,6 +4,7 @@ No number on those pages is typed by hand; a test runs this again and compares.
 """
 
 import _collaborative as collaborative
+import _sequences as sequences
 from _pages import ROOT, interval, read, table
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -240,6 +241,7 @@ def results_page() -> str:
     sections = {
         "Yardsticks first": gowalla(),
         "Collaborative filtering": collaborative.tables(),
+        "Sequences": sequences.tables(),
         "Beside RecBole and implicit": collaborative.peers(),
         "Where vectors start": collaborative.starts(),
         "Growth": collaborative.growth(),

@@ -41,6 +41,9 @@ SETS: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         lambda seed: Inputs(split="random", min_rating=3.0, split_seed=seed, k_core=0),
         ("ndcg@10", "recall@10"),
     ),
+    # trained anew with each seed on the one split there is, history at test with validation
+    "movielens-1m": ("movielens-1m", lambda seed: Inputs(), ("ndcg@10", "hit_rate@10")),
+    "amazon-beauty": ("amazon-beauty", lambda seed: Inputs(), ("ndcg@10", "hit_rate@10")),
 }
 RATED = {"movielens-100k-u1": ("rmse", "mae")}
 
@@ -96,6 +99,7 @@ def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
         "skipped": found.skipped,
         "seconds": None if fitted is None else fitted.seconds,
         "epochs": None if fitted is None else fitted.epochs,
+        "best_valid": None if fitted is None else fitted.best,
         "evaluate_seconds": None if found.evaluation is None else found.evaluation.seconds,
         "peak_memory_mb": found.peak_memory_mb,
     }

@@ -1,0 +1,118 @@
+"""The tables of sequence models: quality by recipe, beside RecBole, costs, news hour by hour."""
+
+import numpy as np
+
+import _collaborative as collaborative
+from _pages import interval, read, short, table
+
+TITLES = {
+    "movielens-1m": "MovieLens-1M, what comes next",
+    "amazon-beauty": "Amazon Beauty, what comes next",
+}
+
+
+def tables() -> str:
+    """All of them."""
+    parts = [collaborative.recipes(data, title) for data, title in TITLES.items()]
+    parts += [beside(), costs(), news()]
+    return "\n".join(part for part in parts if part)
+
+
+def beside() -> str:
+    """RecBole."""
+    told = read("recbole_sequences")
+    if told is None:
+        return ""
+    rows = []
+    for name, one in told["models"].items():
+        epoch, rate, goal = one["epoch_seconds"], one["targets_per_second"], one.get("to_quality")
+        reached = "–"
+        if goal is not None:
+            ratio = "not reached" if goal["ratio"] is None else f"1/{1 / goal['ratio']:.0f}"
+            reached = f"{ratio} ({goal['ndcg@10']:.4f})"
+        rows.append(
+            [
+                name,
+                f"{epoch['recbole']:.0f}",
+                f"{epoch['honeyguide']:.1f}",
+                f"1/{1 / epoch['ratio']:.0f}",
+                f"{rate['recbole']:,.0f}",
+                f"{rate['honeyguide']:,.0f}",
+                reached,
+            ]
+        )
+    head = [
+        "model-history",
+        "RecBole epoch s",
+        "our epoch s",
+        "ratio",
+        "its targets/s",
+        "our targets/s",
+        "to quality",
+    ]
+    return (
+        "RecBole 1.2.1 and Honeyguide in one run on MovieLens-1M, one thread each "
+        f"({told['machine']['processor']}, AMX: {'yes' if told['machine']['amx'] else 'no'}), the "
+        "same model, width and loss; at history 200 RecBole's epoch follows from a part of it. To "
+        "quality: our seconds of training until our validation nDCG@10 is what RecBole's is (in "
+        "brackets) after its first epoch, as a part of its own:\n\n" + table(head, rows)
+    )
+
+
+def costs() -> str:
+    """One more event, and the memory of a large step."""
+    told = read("sequence_costs")
+    if told is None:
+        return ""
+    rows = [
+        [
+            name,
+            f"{one['update']['p50_ms']:.2f}",
+            f"{one['update']['p99_ms']:.2f}",
+            f"{one['peak_memory_mb']:,.0f}",
+            f"{one['step_seconds']:.1f}",
+        ]
+        for name, one in told["models"].items()
+    ]
+    return (
+        f"A state that grows by one event (the events of {told['users']} MovieLens-1M users, "
+        "history 200, width 64; goal for p99: 2 ms), and the peak memory of training steps with "
+        f"{told['batch']} sequences of 200 events and {told['items']:,} items (goal: 4,000 MB):\n\n"
+        + table(["model", "p50 ms", "p99 ms", "peak MB", "s a step"], rows)
+    )
+
+
+def news() -> str:
+    """Test, then learn."""
+    told = read("prequential")
+    if told is None:
+        return ""
+    rows = []
+    for name, one in told["models"].items():
+        curve = np.array(one["curve"]["mrr@10"], dtype=float)
+        rows.append(
+            [
+                name,
+                str(one["memory_hours"]),
+                *(interval(one["metrics"][metric]) for metric in ("hit_rate@10", "mrr@10")),
+                *map(short, np.nanpercentile(curve, [10, 50, 90])),
+                f"{one['seconds']:.0f}",
+            ]
+        )
+    rows.sort(key=lambda row: row[3], reverse=True)
+    head = ["model", "hours learned from", "HR@10", "MRR@10", "10 %", "median", "90 %", "s"]
+    against = "".join(
+        f"- {name}, paired over users: "
+        + ", ".join(
+            f"{metric} {value['difference']:+.4f} ({value['low']:+.4f} to {value['high']:+.4f})"
+            for metric, value in metrics.items()
+        )
+        + ".\n"
+        for name, metrics in told["paired"].items()
+    )
+    return (
+        f"News, tested and then learned from hour by hour ({told['hours']} hours of globo-news, "
+        f"{told['questions']:,} clicks of {told['users']:,} readers asked for, a draw from each "
+        "hour; how many hours each learns from was chosen on the day before). Means over readers; "
+        "MRR@10 of the hours as percentiles of its curve:\n\n" + table(head, rows) + "\n" + against
+    )
