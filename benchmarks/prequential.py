@@ -8,6 +8,7 @@ second day (the first is only learned from), the days from the third on are repo
 """
 
 import argparse
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -118,6 +119,7 @@ def main() -> None:
             "without_history": any_one.first,
             "known_again": any_one.again,
             "hours": len(any_one.starts),
+            "skipped": {name: found.skipped for name, found in replays.items()},
             "chosen": chosen,
             "models": told,
             "paired": {
@@ -134,14 +136,23 @@ def summary(value: Any) -> dict[str, float | None]:
 
 
 def difference(one: Replay, other: Replay) -> dict[str, dict[str, float]]:
-    """The same questions, paired over users."""
-    assert np.array_equal(one.user, other.user)
+    """The same questions, paired over users; a window that one of them skipped is left out."""
+    common = np.intersect1d(one.window, other.window)
+    kept = [of_windows(part, common) for part in (one, other)]
+    assert np.array_equal(kept[0].user, kept[1].user)
     told = {}
     for name in METRICS:
-        found = paired(one.by_user(name), other.by_user(name))
+        found = paired(kept[0].by_user(name), kept[1].by_user(name))
         assert found is not None
         told[name] = {"difference": found.mean, "low": found.low, "high": found.high}
     return told
+
+
+def of_windows(part: Replay, windows: np.ndarray) -> Replay:
+    """The questions of these windows."""
+    rows = np.isin(part.window, windows)
+    values = {name: column[rows] for name, column in part.values.items()}
+    return replace(part, window=part.window[rows], user=part.user[rows], values=values)
 
 
 if __name__ == "__main__":
