@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from honeyguide.experiment.run import Run as Run
     from honeyguide.experiment.tuning import tune as tune
     from honeyguide.models.chebycf import ChebyCF as ChebyCF
+    from honeyguide.models.convncf import ConvNCF as ConvNCF
+    from honeyguide.models.cp import CP as CP
     from honeyguide.models.dmf import DMF as DMF
     from honeyguide.models.ease import EASE as EASE
     from honeyguide.models.ials import IALS as IALS
@@ -49,9 +51,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
+    "CP": ("models.cp", "CP"),
     "ChebyCF": ("models.chebycf", "ChebyCF"),
     "Columns": ("data.columns", "Columns"),
     "Config": ("config", "Config"),
+    "ConvNCF": ("models.convncf", "ConvNCF"),
     "DMF": ("models.dmf", "DMF"),
     "EASE": ("models.ease", "EASE"),
     "HoneyguideError": ("errors", "HoneyguideError"),

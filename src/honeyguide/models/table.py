@@ -2,6 +2,8 @@
 
 from honeyguide.errors import UnknownName
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.convncf import ConvNCF
+from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
@@ -26,7 +28,9 @@ _ALL = (
     ChebyCF,
     IALS,
     MF,
+    CP,
     NeuMF,
+    ConvNCF,
     MultVAE,
     DMF,
     LightGCN,
