@@ -41,6 +41,11 @@ SETS: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         lambda seed: Inputs(split="random", min_rating=3.0, split_seed=seed, k_core=0),
         ("ndcg@10", "recall@10"),
     ),
+    "movielens-100k-811": (
+        "movielens-100k",
+        lambda seed: Inputs(split="random", min_rating=3.0, split_seed=seed, k_core=0),
+        ("ndcg@10", "recall@10"),
+    ),
 }
 RATED = {"movielens-100k-u1": ("rmse", "mae")}
 

@@ -25,6 +25,8 @@ from honeyguide.evaluate.ratings import predict
 from honeyguide.experiment.machine import machine
 from honeyguide.experiment.splitting import open_split
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.convncf import ConvNCF
+from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.ials import IALS
@@ -44,6 +46,7 @@ from honeyguide.train.validation import sampled
 METRICS = {
     "gowalla": ["ndcg@20", "recall@20"],
     "movielens-1m-811": ["ndcg@10", "recall@10"],
+    "movielens-100k-811": ["ndcg@10", "recall@10"],
     "movielens-100k-u1": ["rmse", "mae"],
 }
 LOWER = ("rmse",)  # is better
@@ -51,6 +54,11 @@ INPUTS = {
     "gowalla": ("gowalla", Inputs()),
     "movielens-1m-811": (
         "movielens-1m",
+        Inputs(split="random", min_rating=3.0, split_seed=0, k_core=0),
+    ),
+    # for models of time: the times of the MovieLens-1M at hand are estimates
+    "movielens-100k-811": (
+        "movielens-100k",
         Inputs(split="random", min_rating=3.0, split_seed=0, k_core=0),
     ),
     "movielens-100k-u1": ("movielens-100k-u1", Inputs()),
@@ -65,6 +73,8 @@ def grid(spec: Spec, **choices: list[Any]) -> list[Spec]:
 
 WIDE = ChebyCF(rank=1024, user_power=0.3, ideal=0.4)
 BPR = MF(loss="bpr", negatives=1, batch=2048, learning_rate=5e-3, epochs=150)
+SHORT: dict[str, Any] = {"epochs": 60, "patience": 5}
+TIMED = CP(start="spectral", **SHORT)
 HOT: dict[str, Any] = {"similarity": "cosine", "epochs": 120, "patience": 5}
 CANDIDATES: dict[str, dict[str, list[Spec]]] = {
     "gowalla": {
@@ -104,6 +114,17 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             SpectralMF(rank=512, user_power=0.3, ideal=0.4, beta=0.45, epochs=20, patience=4),
             width=[128, 256],
         ),
+    },
+    "movielens-100k-811": {
+        "cp": [
+            *grid(TIMED, context=["hour", "hour-of-week"], l2=[0.3, 1.0]),
+            *grid(TIMED, context=["weekday"], l2=[0.1, 0.3]),
+        ],
+        # what cp is without a context
+        "mf-dot": [
+            *grid(MF(start="spectral", learning_rate=3e-3, **SHORT), l2=[0.3, 1.0]),
+            *grid(MF(start="spectral", **SHORT), l2=[0.1, 0.3]),
+        ],
     },
     "movielens-100k-u1": {
         "sparse-fc": [
@@ -150,6 +171,11 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "dmf": grid(DMF(epochs=60, patience=5), temperature=[0.15, 0.25]),
         "neumf": grid(
             NeuMF(epochs=12, patience=3, learning_rate=3e-3), average=[0.998], dropout=[0.1]
+        ),
+        "convncf": grid(
+            ConvNCF(channels=8, epochs=4, patience=1, average=0.998),
+            learning_rate=[5e-4],
+            l2=[1e-2],
         ),
         "mult-vae": grid(MultVAE(epochs=150, batch=256), beta=[0.2, 0.5]),
     },
