@@ -41,6 +41,11 @@ SETS: dict[str, tuple[str, Any, tuple[str, ...]]] = {
         lambda seed: Inputs(split="random", min_rating=3.0, split_seed=seed, k_core=0),
         ("ndcg@10", "recall@10"),
     ),
+    "movielens-100k-811": (
+        "movielens-100k",
+        lambda seed: Inputs(split="random", min_rating=3.0, split_seed=seed, k_core=0),
+        ("ndcg@10", "recall@10"),
+    ),
     # trained anew with each seed on the one split there is, history at test with validation
     "movielens-1m": ("movielens-1m", lambda seed: Inputs(), ("ndcg@10", "hit_rate@10")),
     "amazon-beauty": ("amazon-beauty", lambda seed: Inputs(), ("ndcg@10", "hit_rate@10")),

@@ -27,6 +27,8 @@ from honeyguide.experiment.machine import machine
 from honeyguide.experiment.splitting import open_split
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.convncf import ConvNCF
+from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.gru4rec import GRU4Rec
@@ -53,6 +55,7 @@ from honeyguide.train.validation import sampled
 METRICS = {
     "gowalla": ["ndcg@20", "recall@20"],
     "movielens-1m-811": ["ndcg@10", "recall@10"],
+    "movielens-100k-811": ["ndcg@10", "recall@10"],
     "movielens-100k-u1": ["rmse", "mae"],
     "movielens-1m": ["ndcg@10", "hit_rate@10"],
     "amazon-beauty": ["ndcg@10", "hit_rate@10"],
@@ -63,6 +66,11 @@ INPUTS = {
     "gowalla": ("gowalla", Inputs()),
     "movielens-1m-811": (
         "movielens-1m",
+        Inputs(split="random", min_rating=3.0, split_seed=0, k_core=0),
+    ),
+    # for models of time: the times of the MovieLens-1M at hand are estimates
+    "movielens-100k-811": (
+        "movielens-100k",
         Inputs(split="random", min_rating=3.0, split_seed=0, k_core=0),
     ),
     "movielens-100k-u1": ("movielens-100k-u1", Inputs()),
@@ -79,6 +87,8 @@ def grid(spec: Spec, **choices: list[Any]) -> list[Spec]:
 
 WIDE = ChebyCF(rank=1024, user_power=0.3, ideal=0.4)
 BPR = MF(loss="bpr", negatives=1, batch=2048, learning_rate=5e-3, epochs=150)
+SHORT: dict[str, Any] = {"epochs": 60, "patience": 5}
+TIMED = CP(start="spectral", **SHORT)
 HOT: dict[str, Any] = {"similarity": "cosine", "epochs": 120, "patience": 5}
 LONG: dict[str, Any] = {"epochs": 150, "patience": 6, "average": 0.99}  # of sequence models
 
@@ -151,6 +161,17 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             width=[128, 256],
         ),
     },
+    "movielens-100k-811": {
+        "cp": [
+            *grid(TIMED, context=["hour", "hour-of-week"], l2=[0.3, 1.0]),
+            *grid(TIMED, context=["weekday"], l2=[0.1, 0.3]),
+        ],
+        # what cp is without a context
+        "mf-dot": [
+            *grid(MF(start="spectral", learning_rate=3e-3, **SHORT), l2=[0.3, 1.0]),
+            *grid(MF(start="spectral", **SHORT), l2=[0.1, 0.3]),
+        ],
+    },
     "movielens-100k-u1": {
         "sparse-fc": [
             *grid(SparseFC(), l2=[20.0, 40.0, 60.0]),
@@ -196,6 +217,11 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "dmf": grid(DMF(epochs=60, patience=5), temperature=[0.15, 0.25]),
         "neumf": grid(
             NeuMF(epochs=12, patience=3, learning_rate=3e-3), average=[0.998], dropout=[0.1]
+        ),
+        "convncf": grid(
+            ConvNCF(channels=8, epochs=4, patience=1, average=0.998),
+            learning_rate=[5e-4],
+            l2=[1e-2],
         ),
         "mult-vae": grid(MultVAE(epochs=150, batch=256), beta=[0.2, 0.5]),
     },

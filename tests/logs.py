@@ -40,6 +40,11 @@ def views(*pairs: str) -> list[Event]:
     return [(pair[0], pair[1], "view") for pair in pairs]
 
 
+def moments(events: list[Event]) -> list[float]:
+    """A time for each event, in their order, which f32 could not tell apart."""
+    return [1.7e9 + n for n in range(len(events))]
+
+
 def names(events: Interactions) -> list[tuple[Any, Any]]:
     """(user, item) by name, in the order of the log."""
     frame = events.frame()
@@ -68,17 +73,23 @@ def _just(names: dict[str, str]) -> dict[str, st.SearchStrategy[str]]:
 
 def pairs_by_hand(events: Interactions, rule: Rule) -> dict[tuple[int, int], float]:
     """What Interactions.pairs must hold."""
-    opinions = defaultdict(list)
+    opinions, last = defaultdict(list), {}
     names = list(KINDS)
-    for user, item, number in zip(events.user, events.item, events.kind, strict=True):
+    for row, (user, item, number) in enumerate(
+        zip(events.user, events.item, events.kind, strict=True)
+    ):
         kind = KINDS[names[number - 1]]
         if item and kind.name in rule.kinds and kind.sign:
             opinions[int(user), int(item)].append(kind.sign)
-    return {
-        pair: float(signs.count(1)) if rule.value == "count" else 1.0
-        for pair, signs in opinions.items()
-        if signs[-1] > 0
-    }
+            last[int(user), int(item)] = row
+
+    def worth(pair: tuple[int, int]) -> float:
+        if rule.value == "time":
+            assert events.time is not None
+            return float(events.time[last[pair]])
+        return float(opinions[pair].count(1)) if rule.value == "count" else 1.0
+
+    return {pair: worth(pair) for pair, signs in opinions.items() if signs[-1] > 0}
 
 
 def entries(matrix: Any) -> dict[tuple[int, int], float]:

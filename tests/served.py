@@ -9,6 +9,8 @@ from honeyguide.data.shop import simulate
 from honeyguide.data.table import Table
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.convncf import ConvNCF
+from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.gru4rec import GRU4Rec
@@ -43,7 +45,9 @@ SPECS: dict[str, Spec] = {
         ChebyCF(rank=8, k=30),
         IALS(width=8, epochs=4),
         MF(width=8, batch=32, epochs=6, learning_rate=0.03),
+        CP(width=8, batch=64, epochs=6, learning_rate=0.02),
         NeuMF(width=8, hidden=(8,), batch=64, epochs=4, learning_rate=0.01),
+        ConvNCF(width=8, channels=4, batch=64, epochs=4, learning_rate=0.01),
         MultVAE(width=8, hidden=(16,), batch=16, epochs=20, learning_rate=0.01),
         DMF(width=8, hidden=(16,), batch=32, epochs=10, learning_rate=0.01),
         LightGCN(width=8, batch=32, epochs=6, learning_rate=0.03),

@@ -15,7 +15,7 @@ from honeyguide.data.rule import EVENTS_FOR, NEGATIVE, POSITIVE, Rule
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD, Vocab
 from honeyguide.errors import CallError, ColumnError, InputError, UnknownName, ValueInColumn
-from logs import entries, log, names, pairs_by_hand, random_events, table, views
+from logs import entries, log, moments, names, pairs_by_hand, random_events, table, views
 from tables import refused
 
 FULL = pl.DataFrame(
@@ -244,12 +244,13 @@ def test_a_pair_goes_out_when_the_last_word_is_against_it():
 
 
 KIND_SETS = st.sets(st.sampled_from(list(KINDS))).filter(lambda kinds: kinds & set(POSITIVE))
-VALUES = st.sampled_from(["one", "count"])
+VALUES = st.sampled_from(["one", "count", "time"])
 
 
 @given(random_events(most=80), KIND_SETS, VALUES)
 def test_pairs_equal_a_plain_loop(events, kinds, value):
-    whole, rule = log(events), Rule(kinds=tuple(sorted(kinds)), value=value)
+    whole = log(events, time=moments(events))
+    rule = Rule(kinds=tuple(sorted(kinds)), value=value)
     assert entries(whole.pairs(rule)) == pairs_by_hand(whole, rule)
 
 

@@ -11,6 +11,8 @@ from declared import Declared
 from honeyguide.errors import UnknownName
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.convncf import ConvNCF
+from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.gru4rec import GRU4Rec
@@ -45,6 +47,9 @@ SMALL_SASREC = SASRec(**SMALL_SEQUENCE)
 SMALL_NEUMF = NeuMF(
     width=4, hidden=(8,), epochs=15, learning_rate=0.02, batch=64, dropout=0.0, l2=0.1
 )
+# the days of the checkerboard differ, its hours do not
+SMALL_CP = CP(context="weekday", width=2, epochs=30, learning_rate=0.03, batch=64)
+SMALL_CONV = ConvNCF(width=4, channels=4, epochs=15, learning_rate=0.02, batch=64, l2=0.03)
 SMALL_VAE = MultVAE(
     width=4, hidden=(8,), epochs=60, learning_rate=0.01, batch=32, dropout=0.2, beta=0.02, warmup=50
 )
@@ -80,11 +85,20 @@ DECLARED: dict[str, dict[str, Declared]] = {
         ),
         "mf-sampled": Declared(SMALL_MF.but(loss="sampled-softmax", negatives=8)),
     },
+    "cp": {
+        "cp": Declared(SMALL_CP),
+        "cp-bpr": Declared(SMALL_CP.but(loss="bpr", context="hour-of-week", negatives=32)),
+        "cp-sampled": Declared(SMALL_CP.but(loss="sampled-softmax", negatives=32)),
+    },
     "chebycf": {"chebycf": Declared(ChebyCF(rank=4, k=30))},
     "neumf": {
         "neumf": Declared(SMALL_NEUMF),
         "gmf": Declared(SMALL_NEUMF.but(parts="gmf")),
         "mlp": Declared(SMALL_NEUMF.but(parts="mlp", width=2, loss="bpr")),
+    },
+    "convncf": {
+        "convncf": Declared(SMALL_CONV),
+        "convncf-random": Declared(SMALL_CONV.but(start="random", width=8)),
     },
     "mult-vae": {"mult-vae": Declared(SMALL_VAE)},
     "dmf": {

@@ -11,7 +11,7 @@ from honeyguide.data.kinds import KINDS
 from honeyguide.data.query import Pairs, Query, fingerprints, query
 from honeyguide.data.rule import POSITIVE, Rule
 from honeyguide.data.vocab import PAD, UNKNOWN_USER, Vocab
-from logs import entries, log, pairs_by_hand, random_events, table, views
+from logs import entries, log, moments, pairs_by_hand, random_events, table, views
 
 KIND_SETS = st.sets(st.sampled_from(list(KINDS))).filter(lambda kinds: kinds & set(POSITIVE))
 
@@ -99,15 +99,15 @@ def test_a_change_of_kind_changes_the_fingerprint_and_the_order_of_equals_does_n
     assert there == back
 
 
-@given(random_events(most=80), KIND_SETS, st.sampled_from(["one", "count"]))
+@given(random_events(most=80), KIND_SETS, st.sampled_from(["one", "count", "time"]))
 def test_pairs_are_those_of_training(events, kinds, value):
     rule = Rule(kinds=tuple(sorted(kinds)), value=value)
-    past = log(events).counting(rule)
+    everything = log(events, time=moments(events))
+    past = everything.counting(rule)
     asked = ask(past, *range(past.n_users))
     wanted = pairs_by_hand(past, rule)
     assert as_dict(asked.pairs(rule)) == wanted == entries(past.pairs(rule))
     # also from a question that holds more than the rule looks at
-    everything = log(events)
     assert as_dict(ask(everything, *range(everything.n_users)).pairs(rule)) == wanted
 
 

@@ -92,9 +92,7 @@ def test_session_knn_by_a_plain_loop(k, recent, history):
         past = log.item[log.offsets[user] : log.offsets[user + 1]].tolist()[-history:]
         likeness: dict[int, np.float32] = {}
         shared: dict[int, int] = {}
-        for place in range(
-            len(past) - 1, -1, -1
-        ):  # the kernel's order of sums
+        for place in range(len(past) - 1, -1, -1):  # the kernel's order of sums
             if past[place] in past[place + 1 :]:
                 continue
             with_it = [s for s in latest for one in sessions[s] if one == past[place]][:recent]

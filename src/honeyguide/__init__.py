@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from honeyguide.experiment.tuning import tune as tune
     from honeyguide.models.bsarec import BSARec as BSARec
     from honeyguide.models.chebycf import ChebyCF as ChebyCF
+    from honeyguide.models.convncf import ConvNCF as ConvNCF
+    from honeyguide.models.cp import CP as CP
     from honeyguide.models.dmf import DMF as DMF
     from honeyguide.models.ease import EASE as EASE
     from honeyguide.models.gru4rec import GRU4Rec as GRU4Rec
@@ -56,9 +58,11 @@ __version__ = "0.1.0"
 
 _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "BSARec": ("models.bsarec", "BSARec"),
+    "CP": ("models.cp", "CP"),
     "ChebyCF": ("models.chebycf", "ChebyCF"),
     "Columns": ("data.columns", "Columns"),
     "Config": ("config", "Config"),
+    "ConvNCF": ("models.convncf", "ConvNCF"),
     "DMF": ("models.dmf", "DMF"),
     "EASE": ("models.ease", "EASE"),
     "GRU4Rec": ("models.gru4rec", "GRU4Rec"),

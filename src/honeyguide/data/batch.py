@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
 from honeyguide.data.epoch import by_length, permuted
@@ -109,7 +109,8 @@ def examples(events: Interactions, asked: Asked) -> Examples:
     draw, able = _drawing(matrix, asked)
     users = np.repeat(np.arange(len(able)), np.diff(matrix.indptr))
     items, kept = matrix.indices.astype(np.int64), able[users]
-    return PairRows(counted, users[kept], items[kept], draw)
+    now = matrix.data[kept] if asked.rule.value == "time" else None
+    return PairRows(counted, users[kept], items[kept], draw, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +162,14 @@ def _drawing(matrix: sp.csr_array, asked: Asked) -> tuple[Draw, Bool[np.ndarray,
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairRows:
-    """One example per distinct pair of user and item."""
+    """One example per distinct pair of user and item. now: when each is asked, for rules that value
+    a pair by its time."""
 
     events: Interactions
     users: Int64[np.ndarray, " M"]
     items: Int64[np.ndarray, " M"]
     draw: Draw
+    now: Float64[np.ndarray, " M"] | None = None
 
     @property
     def targets(self) -> int:
@@ -183,7 +186,7 @@ class PairRows:
         target = torch.from_numpy(self.items[rows])[:, None]
         drawn = self.draw(users, target, seed)
         return Batch(
-            _nameless(users),
+            _nameless(users, None if self.now is None else self.now[rows]),
             torch.zeros_like(target),
             target,
             drawn.negatives,
@@ -291,11 +294,15 @@ def _windows(
     return windows[asked > 0], int(asked.sum())
 
 
-def _nameless(users: Int64[np.ndarray, " B"]) -> Query:
-    """A question that says who asks and nothing of the history."""
+def _nameless(
+    users: Int64[np.ndarray, " B"], now: Float64[np.ndarray, " B"] | None = None
+) -> Query:
+    """A question that says who asks, perhaps when, and nothing of the history."""
     nothing = torch.zeros((len(users), 1), dtype=torch.int64)
     zeros = torch.zeros(len(users), dtype=torch.int64)
-    return Query(nothing, nothing, zeros, torch.from_numpy(users.astype(np.int64)), zeros)
+    asking = torch.from_numpy(users.astype(np.int64))
+    when = None if now is None else torch.from_numpy(now)
+    return Query(nothing, nothing, zeros, asking, zeros, now=when)
 
 
 __all__ = ["Asked", "Batch", "Examples", "Unit", "examples", "query"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from jaxtyping import Bool, Float32, Float64, Int, Int8, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int8, Int32, Int64
 
 from honeyguide.data.factorise import factorise
 from honeyguide.data.kinds import KINDS
@@ -176,7 +176,7 @@ class Interactions:
         return self.only(SEEN[self.kind] & (self.item != PAD))
 
     def pairs(self, rule: Rule) -> sp.csr_array:
-        """(U, I) f32, one entry per user and item that count, rows sorted by item.
+        """(U, I) f32 (times: f64), one entry per user and item that count, rows sorted by item.
 
         A pair whose last event with an opinion speaks against the item is left out.
         """
@@ -198,24 +198,15 @@ class Interactions:
             count = np.diff(positive[last], prepend=0)
             weight = count[kept[last]].astype(np.float32)
         elif rule.value == "value":
-            weight = self._values(opinion, shape)[kept]
+            weight = _in_pairs(self, self.value, opinion, np.float32)[kept]
+        elif rule.value == "time":
+            weight = _in_pairs(self, self.time, opinion, np.float64)[kept]
         else:
             weight = np.ones(int(kept.sum()), dtype=np.float32)
         kept_before = np.concatenate([[0], np.cumsum(kept)]).astype(ends.dtype)
         matrix: sp.csr_array = sp.csr_array((weight, items[kept], kept_before[ends]), shape=shape)
         matrix.has_canonical_format = True
         return matrix
-
-    def _values(
-        self, opinion: Bool[np.ndarray, " N"], shape: tuple[int, int]
-    ) -> Float32[np.ndarray, " M"]:
-        """The values of these events, NaN = none, in the order of `pairs`."""
-        if self.value is None:
-            return np.full(int(opinion.sum()), np.nan, np.float32)
-        user, item, value = self.user[opinion], self.item[opinion], self.value[opinion]
-        events: Any = sp.csr_array((value, item, _offsets(user, shape[0])), shape=shape)
-        values: Float32[np.ndarray, " M"] = events.tocsc().tocsr().data
-        return values
 
     def frame(self) -> pl.DataFrame:
         """The events by name, in this order, under the canonical column names.
@@ -260,6 +251,23 @@ def take_rows(
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     rows = np.arange(ends[-1]) + np.repeat(starts - ends[:-1], lengths)
     return rows, ends
+
+
+def _in_pairs(
+    log: Interactions,
+    column: Float[np.ndarray, " N"] | None,
+    rows: Bool[np.ndarray, " N"],
+    dtype: type,
+) -> Float[np.ndarray, " M"]:
+    """A column of these events in the order of `pairs`; NaN where the log has no such column."""
+    if column is None:
+        return np.full(int(rows.sum()), np.nan, dtype)
+    user, shape = log.user[rows], (log.n_users, log.n_items)
+    events: Any = sp.csr_array(
+        (column[rows], log.item[rows], _offsets(user, shape[0])), shape=shape
+    )
+    found: Float[np.ndarray, " M"] = events.tocsc().tocsr().data
+    return found
 
 
 def _offsets(user: np.ndarray, n_users: int) -> Int64[np.ndarray, " U1"]:

@@ -107,11 +107,13 @@ class Query:
             so_far = positive.cumsum(0)[last]
             count = so_far.diff(prepend=so_far.new_zeros(1))
             weights = count[kept[last]].float()
-        elif rule.value == "value":
-            if self.value is None:
-                weights = torch.full((int(kept.sum()),), torch.nan, device=device)
+        elif rule.value in ("value", "time"):
+            column = self.value if rule.value == "value" else self.time
+            dtype = torch.float32 if rule.value == "value" else torch.float64
+            if column is None:
+                weights = torch.full((int(kept.sum()),), torch.nan, dtype=dtype, device=device)
             else:
-                weights = self.value[rows, places][order][kept].float()
+                weights = column[rows, places][order][kept].to(dtype)
         else:
             weights = torch.ones(int(kept.sum()), device=device)
         keys = keys[kept]

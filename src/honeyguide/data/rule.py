@@ -19,9 +19,9 @@ class Rule(Config):
 
     kinds: tuple[str, ...] = POSITIVE + NEGATIVE
     """Kinds that are looked at. Negative ones take a pair out if they came last."""
-    value: Literal["one", "count", "value"] = "one"
-    """What a pair is worth: 1, the number of its positive events, or the value of the last one (a
-    rating; NaN where it has none)."""
+    value: Literal["one", "count", "value", "time"] = "one"
+    """What a pair is worth: 1, the number of its positive events, or the value (a rating) or the
+    time of the last one; NaN where it has none. A batch of pairs asks at these times."""
 
     @field_validator("kinds")
     @classmethod

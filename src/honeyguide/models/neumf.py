@@ -6,8 +6,7 @@ where the paper trains it alone first; the first layer of the perceptron is take
 the user and what the item give to it, so that a user's share is computed once for all items, and,
 where a batch looks up more items than there are, an item's once for the batch (the vectors of items
 then take dense Adam); a history other than the trained one gives a user row by a linear map of the
-vectors of its items, fitted by ridge regression to the trained rows, plus what that map had missed
-of the user's own row.
+vectors of its items (carried.py).
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -19,11 +18,12 @@ from torch.nn.functional import embedding
 
 from honeyguide.config import Choice, Range
 from honeyguide.data.batch import Batch, Unit
-from honeyguide.data.query import Pairs, Query, fingerprints
+from honeyguide.data.query import Query
 from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
 from honeyguide.models.factor import Start, looked_up, start_spectrally
+from honeyguide.models.folding import MappedRows
 from honeyguide.models.spec import (
     DEVIATION,
     Count,
@@ -33,7 +33,6 @@ from honeyguide.models.spec import (
     Positive,
     Schema,
     Share,
-    UserRows,
     never_pad,
 )
 from honeyguide.nn import losses
@@ -85,12 +84,9 @@ class NeuMF(LearnedSpec):
         return NeuMFModel(self, schema)
 
 
-class NeuMFModel(UserRows, Learned):
+class NeuMFModel(MappedRows, Learned):
     """user.weight (U, E), items.weight (I, E): half for the factorisation, half for the perceptron
-    (E is 2 D, or D where there is one part).
-
-    user.rest (U, E): what `carry` (E, E) misses of the trained rows.
-    """
+    (E is 2 D, or D where there is one part)."""
 
     def __init__(self, spec: NeuMF, schema: Schema) -> None:
         self.halves = 2 if spec.parts == "both" else 1
@@ -105,10 +101,6 @@ class NeuMFModel(UserRows, Learned):
         # starts as a plain factorisation
         self.of_factors = nn.Parameter(torch.ones(spec.width)) if spec.parts != "mlp" else None
         self.perceptron = _Perceptron(spec) if spec.parts != "gmf" else None
-        width = self.halves * spec.width
-        self.carry: Tensor
-        self.register_buffer("carry", torch.zeros(width, width))
-        self.user.register_buffer("rest", torch.zeros(schema.users, width))
 
     def prepare(self, data: TrainingData) -> None:
         if self.settings.start == "spectral" and self.of_factors is not None:
@@ -161,31 +153,6 @@ class NeuMFModel(UserRows, Learned):
             given = self.perceptron.of_user(users[:, -width:])[:, None]
             scores = scores + self.perceptron(given + first)
         return scores
-
-    @torch.no_grad()
-    def settle(self, data: TrainingData) -> None:
-        """The map from the items of a history to a user's row, by ridge regression."""
-        events = data.interactions.counting(self.spec.rule)
-        self.as_of.copy_(torch.from_numpy(fingerprints(events)))
-        rows = self.user.weight
-        given = self._given(Pairs.of(events.pairs(self.spec.rule)).to(rows.device))
-        active = torch.from_numpy(events.lengths > 0).to(rows.device)
-        gram = given[active].T @ given[active]
-        gram.diagonal().add_(1e-3 * gram.diagonal().mean().clamp(min=1e-6))
-        self.carry.copy_(torch.linalg.solve(gram, given[active].T @ rows[active]))
-        self.user.get_buffer("rest").copy_(rows - given @ self.carry)
-
-    def _given(self, pairs: Pairs) -> Float32[Tensor, "B E"]:
-        """The sum of the items' vectors over the root of how many there are."""
-        count = pairs.offsets.diff().clamp(min=1)
-        return pairs.times(self.items.weight) / count.sqrt()[:, None]
-
-    def priors(self, users: Int64[Tensor, " B"]) -> Float32[Tensor, "B E"]:
-        return self.user.get_buffer("rest")[users]
-
-    def fold_in(self, query: Query, prior: Float32[Tensor, "B E"]) -> Float32[Tensor, "B E"]:
-        """The map of the history plus what it had missed."""
-        return prior + self._given(query.pairs(self.spec.rule)) @ self.carry
 
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
         users, table, width = self.query_rows(query), self.items.weight, self.settings.width

@@ -3,6 +3,8 @@
 from honeyguide.errors import UnknownName
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
+from honeyguide.models.convncf import ConvNCF
+from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.gru4rec import GRU4Rec
@@ -32,7 +34,9 @@ _ALL = (
     ChebyCF,
     IALS,
     MF,
+    CP,
     NeuMF,
+    ConvNCF,
     MultVAE,
     DMF,
     LightGCN,
