@@ -28,6 +28,7 @@ from honeyguide.evaluate.evaluator import evaluate
 from honeyguide.evaluate.metrics import metric
 from honeyguide.files import remove_temporaries
 from honeyguide.models.spec import Learned, LearnedSpec, Model, Schema, Solved, Spec
+from honeyguide.nn.memory import give_back
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train import checkpoint
 from honeyguide.train.average import Average
@@ -324,6 +325,7 @@ class _Run:
                     kept = checkpoint.learned(self.model).items()
                     self.best = {name: tensor.detach().clone() for name, tensor in kept}
             line |= {"valid": {name: value}, "valid_seconds": self._tick()}
+        give_back()
         self.journal.add(line)
         waited = 0 if state.best_epoch is None else state.epoch - state.best_epoch
         state.epoch, state.step = state.epoch + 1, 0
