@@ -28,7 +28,7 @@ from honeyguide.experiment.measuring import measure, train_on
 from honeyguide.experiment.run import Run
 from honeyguide.experiment.splitting import open_split
 from honeyguide.models.spec import Spec
-from honeyguide.train.progress import Quiet
+from honeyguide.train.progress import Moment
 from honeyguide.train.trainer import Training
 
 READINGS = Path(__file__).parent / "test_readings.jsonl"
@@ -69,6 +69,19 @@ def _note(line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
+class Lines:
+    """A line for each validation, so that a long run can be watched."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+
+    def step(self, at: Moment) -> None:
+        """See Reporter."""
+        if at.epoch != self.epoch and at.value is not None:
+            print(f"epoch {at.epoch}: {at.metric} {at.value:.4f} on validation", flush=True)
+            self.epoch = at.epoch
+
+
 def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
     """Train, ask once, write down."""
     name, inputs, metrics = SETS[data]
@@ -80,7 +93,7 @@ def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
         metrics=metrics,
         training=Training(metric=metrics[0]),
     )
-    found = measure(spec, seed, run, opened, parts, Quiet())
+    found = measure(spec, seed, run, opened, parts, Lines())
     config = found.spec.model_dump(mode="json")
     line = _about(data, recipe, seed, found.spec)
     if found.evaluation is not None:
@@ -116,7 +129,7 @@ def read_ratings(data: str, recipe: str, seed: int) -> dict[str, Any]:
     opened, parts = open_split(data, Inputs())
     reset_peak_memory()
     training = Training(seed=seed)
-    model, fitted = train_on(spec, parts, opened, training, Quiet())
+    model, fitted = train_on(spec, parts, opened, training, Lines())
     line = _about(data, recipe, seed, spec)
     _note(line)
     rated = predict(model, parts.test)
