@@ -248,7 +248,8 @@ def performance() -> str:
     return (
         f"{machine['processor']}, {machine['threads']} threads, AMX: "
         f"{'yes' if machine['amx'] else 'no'}. Limits: products of f32 matrices "
-        f"{limit['product_gflops']:.0f} GFLOP/s, a copy through memory {limit['copy_gbs']:.1f} "
+        f"{limit['product_gflops']:.0f} GFLOP/s, of bf16 ones "
+        f"{limit['product_bf16_gflops']:.0f}, a copy through memory {limit['copy_gbs']:.1f} "
         f"GB/s, rows at random from a small table {limit['near_rows_gbs']:.1f} GB/s, from a large "
         f"one {limit['far_rows_gbs']:.1f} GB/s (reading and writing counted).\n\n"
         + table(["part", "ms", "needs", "reached", "times the limit"], rows)

@@ -1,4 +1,4 @@
-"""Where the time of collaborative filtering goes, and how far it is from what the machine can do.
+"""Where the time of training goes, and how far it is from what the machine can do.
 
 The limits are measured first: a product of f32 matrices, a copy through memory, and rows of 256
 bytes gathered at random from a table that fits the cache and from one that does not. Then each
@@ -16,11 +16,16 @@ from honeyguide.data.opening import Inputs
 from honeyguide.data.training import TrainingData
 from honeyguide.experiment.splitting import open_split
 from honeyguide.models.ease import EASE
+from honeyguide.models.lrurec import LRURec
 from honeyguide.models.mf import MF
 from honeyguide.models.mult_vae import MultVAE
+from honeyguide.models.sasrec import SASRec
 from honeyguide.models.spec import Learned, LearnedSpec, Schema
 from honeyguide.nn import softmax
+from honeyguide.nn.causal import attend
 from honeyguide.nn.graph import Edges
+from honeyguide.nn.recurrence import recur
+from honeyguide.train.device import autocast, choose_precision
 from honeyguide.train.optimiser import RowAdamW
 from honeyguide.train.trainer import build, fit
 
@@ -39,6 +44,7 @@ def main() -> None:
         passing(data, limit),
         vae(data, schema, limit),
         ease(data, schema, limit),
+        *of_sequences(data, schema, limit),
     ]
     record("performance", {"limits": limit, "parts": parts})
 
@@ -52,8 +58,10 @@ def limits() -> dict[str, float]:
     far = torch.randint(0, 2_000_000, (400_000,))
     out = torch.empty(400_000, WIDTH)
     moved = 2 * out.nbytes
+    halves = a.bfloat16(), b.bfloat16()
     return {
         "product_gflops": 2 * 1536**3 / seconds(lambda: a @ b) / 1e9,
+        "product_bf16_gflops": 2 * 1536**3 / seconds(lambda: halves[0] @ halves[1]) / 1e9,
         "copy_gbs": 2 * one.nbytes / seconds(lambda: other.copy_(one)) / 1e9,
         "near_rows_gbs": moved / seconds(lambda: torch.index_select(small, 0, near, out=out)) / 1e9,
         "far_rows_gbs": moved / seconds(lambda: torch.index_select(large, 0, far, out=out)) / 1e9,
@@ -181,6 +189,74 @@ def ease(data: TrainingData, schema: Schema, limit: dict[str, float]) -> dict[st
         "FLOP",
         limit["product_gflops"],
     )
+
+
+def of_sequences(
+    data: TrainingData, schema: Schema, limit: dict[str, float]
+) -> list[dict[str, Any]]:
+    """A step of SASRec and of LRURec at history 200 and their costly parts, in the precision that
+    training chooses here."""
+    cpu = torch.device("cpu")
+    precision = choose_precision(cpu, "auto")
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    product = limit["product_bf16_gflops" if precision == "bf16" else "product_gflops"]
+    _, cut = ready(SASRec(), data, schema)
+    batches = cut.epoch(128, np.random.default_rng(0))
+    full = max(batches, key=lambda rows: float(np.diff(cut.windows[rows], axis=1).mean()))
+    batch = cut.batch(full, 0)
+    count, length = batch.query.item.shape
+    targets = int((batch.target > 0).sum())
+    q, k, v = (torch.randn(count, length, WIDTH, dtype=kind, requires_grad=True) for _ in range(3))
+    table = torch.randn(schema.items, WIDTH, requires_grad=True)
+    asked = torch.randn(targets, WIDTH, requires_grad=True)
+    wanted = batch.target[batch.target > 0]
+
+    def attention() -> None:
+        torch.autograd.backward(attend(q, k, v), torch.ones_like(q))
+
+    def over_items() -> None:
+        with autocast(cpu, precision):
+            told = softmax.softmax(asked, table, wanted)
+        torch.autograd.backward(told)
+
+    def step(spec: LearnedSpec) -> float:
+        model, _ = ready(spec, data, schema)
+        adam = RowAdamW(list(model.parameters()), 1e-3, 0.0)
+
+        def once() -> None:
+            for parameter in model.parameters():
+                parameter.grad = None
+            with autocast(cpu, precision):
+                loss = model.loss(batch)
+            loss.backward()
+            adam.step()
+
+        return seconds(once, 5)
+
+    places = count * length
+    triangle = 6 * 2 * count * length * length * WIDTH / 2
+    items = 3 * 2 * targets * schema.items * WIDTH
+    dense = 3 * 2 * places * WIDTH * WIDTH  # a square map of the width, forwards and backwards
+    x, decay = torch.randn(count, length, 4 * WIDTH), torch.full((2, 2 * WIDTH), 0.6)
+    x.requires_grad_()
+
+    def recurrence() -> None:
+        torch.autograd.backward(recur(x, decay), torch.ones_like(x))
+
+    said = f"{count} windows of {length}, {precision}"
+    return [
+        part(f"sasrec: attention, {said}", seconds(attention, 5), triangle, "FLOP", product),
+        part("sasrec: softmax over all items", seconds(over_items, 5), items, "FLOP", product),
+        part("sasrec: a step", step(SASRec()), items + 2 * triangle + 12 * dense, "FLOP", product),
+        part(
+            "lrurec: the recurrence, both ways",
+            seconds(recurrence, 5),
+            5 * x.nbytes,
+            "B",
+            limit["copy_gbs"],
+        ),
+        part("lrurec: a step", step(LRURec()), items + 2 * 16 * dense, "FLOP", product),
+    ]
 
 
 if __name__ == "__main__":
