@@ -80,7 +80,7 @@ def memory(spec: SequenceSpec) -> dict[str, float]:
     table = pl.DataFrame(
         {
             "user_id": np.repeat(np.arange(users), HISTORY + 1),
-            "item_id": draw.integers(0, ITEMS, users * (HISTORY + 1)),
+            "item_id": draw.permutation(np.arange(users * (HISTORY + 1)) % ITEMS),
             "order": np.tile(np.arange(HISTORY + 1), users),
         }
     )

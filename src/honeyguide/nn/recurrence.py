@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from numba import njit
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, linear
 
 from honeyguide.nn.dropout import Dropout
 from honeyguide.nn.parallel import kernel_over_rows
@@ -103,7 +103,9 @@ class LinearBlock(nn.Module):
         """The vectors after this block, and the last h."""
         rate, angle = self.log_rate.exp(), self.log_angle.exp()
         decay = torch.stack([(-rate).exp() * angle.cos(), (-rate).exp() * angle.sin()])
-        given = (self.into(x) * self.log_gain.exp().repeat(2)).float()
+        gain = self.log_gain.exp().repeat(2)
+        # the gain goes into the map, which is smaller than what it maps
+        given = linear(x, self.into.weight * gain[:, None], self.into.bias * gain).float()
         if before is not None:  # h is linear, so what came before goes in with the first event
             given[:, 0] += _turned(before, decay)
         states = recur(given, decay)
