@@ -141,7 +141,7 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         states, decay = ctx.saved_tensors
         d_x = torch.empty(states.shape, dtype=states.dtype)
-        d_decay = torch.zeros(len(states), *decay.shape)
+        d_decay = torch.empty(len(states), *decay.shape)
         parts = grads[0].contiguous().numpy(), states.numpy(), d_x.numpy(), d_decay.numpy()
         kernel_over_rows(_walk_back, parts, decay.detach().numpy(), block=1)
         return d_x, d_decay.sum(0)
@@ -152,33 +152,43 @@ FAST = {"contract", "nsz"}
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def _walk(x, states, decay):  # type: ignore[no-untyped-def]
+    # what is carried on stands in arrays of its own: compilers vectorise what cannot overlap
     half = decay.shape[1]
-    real, imaginary = decay
+    by_real, by_imaginary = decay
+    real, imaginary = np.empty(half, np.float32), np.empty(half, np.float32)
     for row in range(len(x)):
-        states[row, 0] = x[row, 0]
-        for t in range(1, x.shape[1]):
-            before, now, given = states[row, t - 1], states[row, t], x[row, t]
+        real[:], imaginary[:] = 0, 0
+        for t in range(x.shape[1]):
+            given_real, given_imaginary = x[row, t, :half], x[row, t, half:]
             for d in range(half):
-                now[d] = given[d] + real[d] * before[d] - imaginary[d] * before[half + d]
-                now[half + d] = (
-                    given[half + d] + real[d] * before[half + d] + imaginary[d] * before[d]
+                turned = given_real[d] + by_real[d] * real[d] - by_imaginary[d] * imaginary[d]
+                imaginary[d] = (
+                    given_imaginary[d] + by_real[d] * imaginary[d] + by_imaginary[d] * real[d]
                 )
+                real[d] = turned
+            states[row, t, :half], states[row, t, half:] = real, imaginary
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def _walk_back(grad, states, d_x, d_decay, decay):  # type: ignore[no-untyped-def]
     half = decay.shape[1]
-    real, imaginary = decay
-    last = grad.shape[1] - 1
+    by_real, by_imaginary = decay
+    real, imaginary = np.empty(half, np.float32), np.empty(half, np.float32)
+    of_real, of_imaginary = np.empty(half, np.float32), np.empty(half, np.float32)
     for row in range(len(grad)):
-        of_real, of_imaginary = d_decay[row]
-        d_x[row, last] = grad[row, last]
-        for t in range(last - 1, -1, -1):
-            after, now, given, held = d_x[row, t + 1], d_x[row, t], grad[row, t], states[row, t]
+        real[:], imaginary[:], of_real[:], of_imaginary[:] = 0, 0, 0, 0
+        for t in range(grad.shape[1] - 1, -1, -1):
+            # the gradient of the state after this one meets the state that was turned into it
+            held_real, held_imaginary = states[row, t, :half], states[row, t, half:]
             for d in range(half):
-                now[d] = given[d] + real[d] * after[d] + imaginary[d] * after[half + d]
-                now[half + d] = (
-                    given[half + d] + real[d] * after[half + d] - imaginary[d] * after[d]
+                of_real[d] += real[d] * held_real[d] + imaginary[d] * held_imaginary[d]
+                of_imaginary[d] += imaginary[d] * held_real[d] - real[d] * held_imaginary[d]
+            given_real, given_imaginary = grad[row, t, :half], grad[row, t, half:]
+            for d in range(half):
+                turned = given_real[d] + by_real[d] * real[d] + by_imaginary[d] * imaginary[d]
+                imaginary[d] = (
+                    given_imaginary[d] + by_real[d] * imaginary[d] - by_imaginary[d] * real[d]
                 )
-                of_real[d] += after[d] * held[d] + after[half + d] * held[half + d]
-                of_imaginary[d] += after[half + d] * held[d] - after[d] * held[half + d]
+                real[d] = turned
+            d_x[row, t, :half], d_x[row, t, half:] = real, imaginary
+        d_decay[row, 0], d_decay[row, 1] = of_real, of_imaginary
