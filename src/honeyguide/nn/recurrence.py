@@ -7,6 +7,7 @@ dozen passes over memory for the parallel form.
 
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from numba import njit
