@@ -77,7 +77,7 @@ def costs() -> str:
     ]
     return (
         f"A state that grows by one event (the events of {told['users']} MovieLens-1M users, "
-        "history 200, width 64; goal for p99: 2 ms), and the peak memory of training steps with "
+        "the defaults; goal for p99: 2 ms), and the peak memory of training steps with "
         f"{told['batch']} sequences of 200 events and {told['items']:,} items (goal: 4,000 MB):\n\n"
         + table(["model", "p50 ms", "p99 ms", "peak MB", "s a step"], rows)
     )
