@@ -8,6 +8,7 @@ from typing import Any
 
 from _pages import RESULTS, ROOT, interval, read, short, table
 
+FOUND = "Settings were found on validation only (`benchmarks/search.py`)"
 TITLES = {
     "gowalla": "Gowalla",
     "movielens-1m-811": "MovieLens-1M, a split for each seed",
@@ -68,8 +69,7 @@ def recipes(data: str, title: str) -> str:
     ]
     head = ["recipe", *metrics, "seeds", "published", "fit s", "tuning s", "peak MB"]
     return (
-        f"{title} ({published['protocol']}). Settings were found on validation only "
-        "(`benchmarks/search.py`), test was read once for each recipe and seed "
+        f"{title} ({published['protocol']}). {published.get('settings', FOUND)}, test was read once for each recipe and seed "
         "(`benchmarks/final.py`). One seed: 95 % interval over users; several: mean ± standard "
         "deviation.\n\n"
         + table(head, rows)

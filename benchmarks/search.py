@@ -5,8 +5,9 @@
 Candidates stand in CANDIDATES below, by data set and recipe. A ready-made split without validation
 is searched on a seeded tenth of its training part, Gowalla on pairs that lie together (see
 _together.py); test is never opened. Every trial is
-kept in benchmarks/results/search/<data>/<recipe>.json; a trial that is there is not run again. A
-single candidate, taken from its paper, is written down without a trial.
+kept in benchmarks/results/search/<data>/<recipe>.json; a trial that is there is not run again. Of a
+sequence model there is one candidate, the same for each data set but for its dropout; it is written
+down without a trial.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from honeyguide.data.training import TrainingData
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.nn import neighbours
 from matrices import dense, everyone, fitted, random_log
@@ -50,3 +51,14 @@ def test_the_kernel_gives_what_torch_gives():
     entries = (pairs.items, pairs.weights, pairs.offsets, model.neighbour, model.likeness)
     plain = neighbours._by_torch(torch.zeros(len(asked), log.n_items), *entries)
     torch.testing.assert_close(model.score(asked)[:, 1:], plain[:, 1:], rtol=1e-5, atol=1e-6)
+
+
+def test_learning_twice_is_learning_once():
+    log = random_log()
+    some = log.only(log.item < 8)
+    model = fitted(ItemKNN(k=5), log)
+    model.solve(TrainingData(some), 0)
+    once = fitted(ItemKNN(k=5), some)
+    assert torch.equal(
+        model.score(everyone(some, model.spec)), once.score(everyone(some, model.spec))
+    )

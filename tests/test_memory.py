@@ -1,7 +1,6 @@
 """Memory that is free goes back to the system."""
 
 import ctypes
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,9 @@ def held() -> int:
 
 
 def test_holes_between_blocks_are_given_back():
-    if not sys.platform.startswith("linux") or not hasattr(ctypes.CDLL(None), "malloc_trim"):
+    try:
+        ctypes.CDLL(None).malloc_trim  # noqa: B018
+    except (AttributeError, TypeError):
         pytest.skip("another allocator than glibc's")
     blocks = [bytearray(b"x") * 60_000 for _ in range(4_000)]  # too small to be mapped each
     kept = blocks[::50]

@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from honeyguide.data.interactions import Interactions
+from honeyguide.data.kinds import BY_NUMBER
 from honeyguide.data.table import Table
 from honeyguide.data.training import TrainingData
 from honeyguide.errors import CallError, InputError
 from honeyguide.evaluate.prequential import replay
+from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.markov import Markov
 from honeyguide.models.popular import Popular
 from honeyguide.models.spec import Schema
@@ -18,6 +20,7 @@ from honeyguide.train.trainer import build, fit
 from honeyguide.types import Ranking
 
 HOUR = 3_600.0
+KINDS_BY_NUMBER = {number: kind.name for number, kind in BY_NUMBER.items()}
 
 
 def log_of(rows):
@@ -119,7 +122,7 @@ def test_what_is_not_asked_for_is_counted():
         ]
     )
     found = run(log)
-    assert (found.first, found.again, len(found.window)) == (1, 1, 2)
+    assert (found.without_history, found.repeats, len(found.window)) == (1, 1, 2)
     assert len(run(log, exclude_seen=False).window) == 3
 
 
@@ -136,6 +139,74 @@ def test_some_events_of_a_window_can_stand_for_all():
     assert np.bincount(some.window).max() == 20
     assert np.array_equal(some.values["mrr@10"], again.values["mrr@10"])
     assert not np.array_equal(some.user, run(log, most=20, seed=1).user)
+
+
+def test_what_is_asked_for_does_not_depend_on_the_model():
+    draw = np.random.default_rng(1)
+    kinds = draw.choice(["click", "click", "hide", "dislike", "impression", "search"], 600)
+    events = pl.DataFrame(
+        {
+            "user_id": draw.integers(0, 20, 600),
+            "item_id": pl.Series(draw.integers(0, 25, 600)).set(pl.Series(kinds == "search"), None),
+            "time": np.sort(draw.uniform(0, 12 * HOUR, 600)),
+            "kind": kinds,
+        }
+    )
+    log = Interactions.of(Table(events))
+    clicks = run(log, rule=Popular().rule)
+    opinions = run(log, rule=ItemKNN().rule)
+    assert Popular().rule != ItemKNN().rule
+    for name in ("window", "user"):
+        assert np.array_equal(getattr(clicks, name), getattr(opinions, name))
+    assert clicks.without_history == opinions.without_history
+    assert clicks.repeats == opinions.repeats
+    # by a plain loop: clicks after a click of the user, on items not seen before
+    asked = without = again = 0
+    for user in range(log.n_users):
+        seen, clicked = set(), False
+        for row in range(log.offsets[user], log.offsets[user + 1]):
+            item, kind = int(log.item[row]), KINDS_BY_NUMBER[int(log.kind[row])]
+            if kind == "click" and log.time[row] >= 2 * HOUR:
+                asked += clicked and item not in seen
+                again += clicked and item in seen
+                without += not clicked
+            clicked |= kind == "click"
+            if kind not in ("impression", "search"):
+                seen.add(item)
+    assert (len(clicks.window), clicks.repeats, clicks.without_history) == (asked, again, without)
+
+
+@pytest.mark.parametrize("window", [0.1, 0.3, 1 / 3, 0.7])
+def test_an_event_on_the_edge_of_a_window_is_learned_from_after_it(window):
+    edges = window * np.arange(1, 400)
+    time = np.sort(np.concatenate([edges, np.nextafter(edges, 0), [0.0]]))
+    log = log_of([("a", f"i{n % 50}", t) for n, t in enumerate(time.tolist())])
+    last = []
+
+    class Watching:
+        def rank(self, query, k, *, exclude=None, **_):
+            assert bool((query.now >= last[-1][1]).all()), "asked for what it learned from"
+            items = torch.arange(1, k + 1).repeat(len(query), 1)
+            return Ranking(items, torch.zeros(len(query), k))
+
+    def learn(events):
+        last.append((float(events.time.max()), np.nextafter(float(events.time.max()), np.inf)))
+        return Watching()
+
+    run(log, learn=learn, window=window, since=0.0, exclude_seen=False)
+    assert len(last) > 300
+
+
+def test_a_window_that_a_model_cannot_learn_before_is_skipped():
+    log = log_of([("a", "x", 0), ("b", "x", 1), ("a", "y", 7_300), ("b", "z", 20_000)])
+    spec = Markov()
+
+    def learn(events):
+        if len(events) < 3:
+            raise InputError("Too little.", "Wait.")
+        return learning(spec, log)(events)
+
+    assert run(log, spec, learn=learn, past=1).skipped == 1
 
 
 def test_models_of_order_are_replayed_too():

@@ -81,10 +81,10 @@ def test_session_knn_by_a_plain_loop(k, recent, history):
     spec = SessionKNN(k=k, recent=recent, history=history, inactivity=20_000.0)
     model: Any = fitted(spec, log)
     ends = session_ends(log, 20_000.0)
-    sessions = [log.item[a:b].tolist() for a, b in pairwise(ends)]
+    sessions = [np.unique(log.item[a:b]).tolist() for a, b in pairwise(ends)]
     last = [log.time[b - 1] for b in ends[1:]]
     latest = sorted(range(len(sessions)), key=lambda s: -last[s])
-    found = Counter(item for session in sessions for item in set(session))
+    found = Counter(item for session in sessions for item in session)
     users = np.arange(log.n_users)
     asked = query(log, users, history=history)
     scores = model.score(asked)
@@ -95,7 +95,7 @@ def test_session_knn_by_a_plain_loop(k, recent, history):
         for place in range(len(past) - 1, -1, -1):  # the kernel's order of sums
             if past[place] in past[place + 1 :]:
                 continue
-            with_it = [s for s in latest for one in sessions[s] if one == past[place]][:recent]
+            with_it = [s for s in latest if past[place] in sessions[s]][:recent]
             for s in with_it:
                 worth = np.float32((place + 1) / len(past))
                 likeness[s] = likeness.get(s, np.float32(0)) + worth

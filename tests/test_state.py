@@ -92,14 +92,37 @@ def test_a_reader_without_a_window_goes_on(spec):
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_two_ways_on_from_one_state(spec):
     model = model_of(spec)
-    start = model.start(events[:4])
+    # one step on, so that there is room behind what is held, which both ways could write into
+    start = model.advance(model.start(events[:4]), events[4])
     one, other = (model.advance(start, events[n]) for n in (7, 9))
-    further = model.advance(one, events[3])
-    again = model.advance(other, events[3])
-    for state in (start, one, other, further, again):
+    further, again = model.advance(one, events[3]), model.advance(other, events[5])
+    third = model.advance(start, events[8])
+    longer = [model.advance(state, events[6]) for state in (one, other, further, again, third)]
+    for state in (start, one, other, further, again, third, *longer):
         wanted = whole(model, list(state.events))
         torch.testing.assert_close(state.vector, wanted, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(model.advance(start, events[7]).vector, one.vector)
+
+
+@pytest.mark.parametrize("history", [1, 2, 5])
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_small_and_odd_windows(spec, history):
+    model = model_of(spec.but(history=history))
+    state = model.start([])
+    for count in range(1, 12):
+        state = model.advance(state, events[count - 1])
+        assert len(state.events) <= history
+        if model.reader.window is not None or count <= history:
+            wanted = whole(model, list(state.events))
+            torch.testing.assert_close(state.vector, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_times_known_in_part():
+    model = model_of(SPECS[0])
+    some = [replace(event, time=None) if n == 2 else event for n, event in enumerate(events[:6])]
+    state = model.start([])
+    for event in some:
+        state = model.advance(state, event)
+    torch.testing.assert_close(state.vector, model.start(some).vector, rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_yet_looks_for_nothing():

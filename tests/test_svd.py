@@ -7,11 +7,14 @@ import pytest
 import scipy.sparse as sp
 import torch
 
+from checkerboard import checkerboard
 from honeyguide.data.training import TrainingData
+from honeyguide.models.factor import start_spectrally
 from honeyguide.models.lightgcn import LightGCN
 from honeyguide.models.mf import MF
 from honeyguide.models.spec import Schema
-from honeyguide.nn.graph import Edges
+from honeyguide.models.xsimgcl import XSimGCL
+from honeyguide.nn.graph import Edges, layers_mean
 from honeyguide.nn.svd import spectral_rows, top_singular
 from honeyguide.train.trainer import build
 from matrices import random_log
@@ -62,10 +65,10 @@ def test_a_spectral_start_is_as_long_as_a_random_one(similarity):
     assert along[wanted.norm(dim=1) > 1e-6].min() > 0.999
 
 
-@pytest.mark.parametrize("layers", [1, 3])
-def test_what_has_passed_the_graph_starts_spectrally(layers):
+@pytest.mark.parametrize("spec", [LightGCN(layers=1), LightGCN(layers=3), XSimGCL()])
+def test_what_has_passed_the_graph_starts_spectrally(spec):
     log = random_log()
-    spec = LightGCN(width=4, layers=layers, start="spectral")
+    spec = spec.but(width=4, start="spectral")
     model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 0)
     model.prepare(TrainingData(log))
     wanted = spectral_rows(log.pairs(spec.rule), 4)
@@ -76,6 +79,27 @@ def test_what_has_passed_the_graph_starts_spectrally(layers):
     taken = np.bincount(log.item, minlength=log.n_items) > 0
     free = torch.cat([model.user.weight, model.items.weight[torch.from_numpy(taken)]]).detach()
     assert free.norm(dim=1).mean().item() == pytest.approx(0.2, rel=1e-3)
+
+
+@pytest.mark.parametrize("spec", [LightGCN(), XSimGCL()])
+def test_directions_that_a_graph_does_not_have_stay_noise(spec):
+    log = checkerboard()  # two blocks, so few directions that stand out
+    spec = spec.but(width=16, start="spectral")
+    model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 0)
+    whole = log.pairs(spec.rule)
+    ones = np.arange(log.n_items)[None] // 11 == np.arange(log.n_users)[:, None] // 30
+    ones[:, 0] = False
+    full = sp.csr_array(ones.astype(np.float32))  # everyone takes all of a block: rank 2
+    assert full.shape == whole.shape
+    start_spectrally(model.user.weight, model.items.weight, full, False, model.passed)
+    for table in (model.user.weight, model.items.weight):
+        assert bool(table.isfinite().all())
+        assert table[1:].norm(dim=1).max() < 3
+    edges = Edges.of(full)
+    mean = layers_mean(model.free().detach(), edges, spec.shares)
+    scores = mean[: log.n_users] @ mean[log.n_users :].T
+    taken = torch.from_numpy(ones)
+    assert scores[taken].mean() > scores[~taken].mean() + 0.1
 
 
 def test_fewer_directions_than_columns_leave_noise_in_the_rest():

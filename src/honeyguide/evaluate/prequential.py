@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from honeyguide.data.interactions import Interactions
-from honeyguide.data.rule import SIGN, Rule
+from honeyguide.data.rule import SEEN, SIGN, Rule
 from honeyguide.data.split import Holdout
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError, InputError
@@ -21,21 +21,21 @@ from honeyguide.evaluate.intervals import Summary, summaries
 from honeyguide.types import Ranker
 
 Learn = Callable[[Interactions], Ranker]
-LEAST = 2  # events that a ranker can learn from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replay:
     """Values of each metric by question. window: which one, user: whose, both by question. starts:
-    of the windows, seconds since 1970. first: events without a history, again: events of an item
-    that the user knew; neither is asked for. skipped: windows with too little to learn from."""
+    of the windows, seconds since 1970. without_history: events with nothing before them, repeats:
+    of an item that the user knew; neither is asked for. skipped: windows with too little to learn
+    from."""
 
     starts: Float64[np.ndarray, " W"]
     window: Int64[np.ndarray, " N"]
     user: Int64[np.ndarray, " N"]
     values: dict[str, Float64[np.ndarray, " N"]]
-    first: int
-    again: int
+    without_history: int
+    repeats: int
     skipped: int
 
     def by_user(self, name: str) -> Float64[np.ndarray, " U"]:
@@ -73,19 +73,19 @@ def replay(
     """Ask for the events of each window, then let them be learned from.
 
     learn: a ranker from the events of the last `memory` seconds (None = all) before a window; users
-    and items are numbered as in `events`. window: seconds. since: where the first window starts,
-    seconds since 1970. past, rule: what the questions hold, as a model's spec says. most: asked for
-    in a window, drawn by `seed`. Raises CallError without times and for a window or memory that
-    cannot be, InputError where no event is left to ask for.
+    and items are numbered as in `events`; where it raises InputError (too little to learn from) the
+    window is skipped. window: seconds. since: where the first window starts, seconds since 1970.
+    past, rule: what the questions hold, as a model's spec says; what is asked for is the same for
+    every model, and users are strangers, known by their events alone. most: asked for in a window,
+    drawn by `seed`.
+    Raises CallError without times and for a window or memory that cannot be, InputError where no
+    event is left to ask for.
     """
     times = _times(events, window, memory)
-    counted = events.counting(rule)
-    first, end = float(since), float(times.max())
-    count = max(int(np.floor((end - first) / window)) + 1, 0)
-    starts = first + window * np.arange(count)
-    askable, alone, again = _askable(counted, since, exclude_seen)
-    assert counted.time is not None
-    place = np.floor((counted.time - first) / window).astype(np.int64)
+    count = max(int(np.floor((float(times.max()) - since) / window)) + 1, 0)
+    starts = since + window * np.arange(count)
+    askable, without_history, repeats = _askable(events, since, exclude_seen)
+    place = np.searchsorted(starts, times, side="right") - 1
     draw = np.random.default_rng(seed)
     windows, users, skipped = [], [], 0
     told: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
@@ -98,12 +98,14 @@ def replay(
         learned_from = times < start
         if memory is not None:
             learned_from &= times >= start - memory
-        if learned_from.sum() < LEAST:
+        try:
+            ranker = learn(_some(events, learned_from))
+        except InputError:
             skipped += 1
             continue
         found = evaluate(
-            learn(events.only(learned_from)),
-            _questions(counted, rows),
+            ranker,
+            _questions(events, rows),
             rule=rule,
             past=past,
             metrics=metrics,
@@ -111,18 +113,31 @@ def replay(
             known=False,
         )
         windows.append(np.full(len(rows), number))
-        users.append(counted.user[rows].astype(np.int64))
+        users.append(events.user[rows].astype(np.int64))
         for name in metrics:
             told[name].append(found.per_user[name])
     if not windows:
         raise InputError(
-            "No event can be asked for: none after the start has a history before it.",
-            "Start earlier, or give more data.",
+            f"No event can be asked for: {without_history} have nothing before them, {repeats} are "
+            f"of items known already, {skipped} windows have too little before them.",
+            "Start later, give more data, or leave exclude_seen out.",
         )
     values = {name: np.concatenate(parts) for name, parts in told.items()}
     return Replay(
-        starts, np.concatenate(windows), np.concatenate(users), values, alone, again, skipped
+        starts,
+        np.concatenate(windows),
+        np.concatenate(users),
+        values,
+        without_history,
+        repeats,
+        skipped,
     )
+
+
+def _some(events: Interactions, rows: Bool[np.ndarray, " N"]) -> Interactions:
+    if not rows.any():
+        raise InputError("There is nothing before the window.", "Start later.")
+    return events.only(rows)
 
 
 def _times(events: Interactions, window: float, memory: float | None) -> Float64[np.ndarray, " N"]:
@@ -141,17 +156,22 @@ def _times(events: Interactions, window: float, memory: float | None) -> Float64
 def _askable(
     events: Interactions, since: float, exclude_seen: bool
 ) -> tuple[Bool[np.ndarray, " N"], int, int]:
-    """Which events can be asked for, how many have nothing before them, how many are no news."""
+    """Which events can be asked for, how many have nothing that speaks for an item before them, and
+    how many are of items that the user knew."""
     assert events.time is not None
-    wanted = (events.time >= since) & (SIGN[events.kind] > 0) & (events.item != PAD)
-    before = np.arange(len(events)) > events.offsets[events.user]
-    alone = int((wanted & ~before).sum())
-    again = np.zeros(len(events), dtype=bool)
+    speaks = (SIGN[events.kind] > 0) & (events.item != PAD)
+    wanted = (events.time >= since) & speaks
+    so_far = np.concatenate([[0], np.cumsum(speaks)])
+    before = so_far[:-1] > so_far[events.offsets[events.user]]
+    known = np.zeros(len(events), dtype=bool)
     if exclude_seen:
         keys = events.user.astype(np.int64) * events.n_items + events.item
         order = np.argsort(keys, kind="stable")  # of a pair, in the order of events
-        again[order[1:]] = keys[order[1:]] == keys[order[:-1]]
-    return wanted & before & ~again, alone, int((wanted & before & again).sum())
+        seen = np.concatenate([[0], np.cumsum(SEEN[events.kind[order]])])
+        first = np.searchsorted(keys[order], keys[order], side="left")
+        known[order] = seen[:-1] > seen[first]
+    alone, repeats = int((wanted & ~before).sum()), int((wanted & before & known).sum())
+    return wanted & before & ~known, alone, repeats
 
 
 def _questions(events: Interactions, rows: Int64[np.ndarray, " B"]) -> Holdout:

@@ -8,22 +8,17 @@ branches and not on the attention weights; positions count from the first kept e
 
 from typing import Annotated, ClassVar
 
-from pydantic import model_validator
-
 from honeyguide.config import Choice, Range
-from honeyguide.errors import CallError
-from honeyguide.models.sequence import SequenceModel, SequenceSpec
+from honeyguide.models.sequence import HeadedSpec, SequenceModel
 from honeyguide.models.spec import Count, Schema, Share
 from honeyguide.nn.filtering import Filters
 
 
-class BSARec(SequenceSpec):
+class BSARec(HeadedSpec):
     """Beyond self-attention for sequential recommendation."""
 
     name: ClassVar[str] = "bsarec"
 
-    heads: Annotated[Count, Choice((1, 2, 4))] = 1
-    """Attention heads; must divide the width."""
     share: Annotated[Share, Range(0.1, 0.9)] = 0.7
     """Of the filter against attention."""
     kept: Annotated[Count, Choice((2, 3, 4, 6))] = 3
@@ -31,15 +26,6 @@ class BSARec(SequenceSpec):
     (the paper's c = 5 keeps 3)."""
     history: Count = 50
     """The last so many events are read; the frequencies are those of a window so long."""
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> "BSARec":
-        if self.width % self.heads:
-            raise CallError(
-                f"{self.heads} heads do not divide a width of {self.width}.",
-                "Choose heads so that width is a multiple of them.",
-            )
-        return self
 
     def build(self, schema: Schema) -> SequenceModel:
         kept = min(self.kept, self.history // 2 + 1)

@@ -10,7 +10,7 @@ untrained model scores as a factorisation does; with vectors from the spectrum t
 of the paper's pretraining by MF; one ridge, on the vectors that are looked up, where the paper has
 one each for users, items and the tower (weight_decay is there for that); width 16 and 16 channels,
 where the paper has 64 and 32; any history but the trained one gives a row by a linear map
-(carried.py).
+(folding.py).
 """
 
 from typing import Annotated, ClassVar, Literal

@@ -9,7 +9,7 @@ contexts start around 1, so that training starts as MF. A question's context is 
 where that is not known of its last event, and without either the mean of all contexts. Evaluation
 tells `now`, which is when the first thing to be found was taken; Recommender does not (yet), so it
 answers for the time of the last event. Times are UTC. Someone who took the same item twice took it
-when they last did. Any history but the trained one gives a row by a linear map (carried.py) of its
+when they last did. Any history but the trained one gives a row by a linear map (folding.py) of its
 items' vectors, each under the context of its own time.
 """
 

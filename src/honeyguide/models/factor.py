@@ -44,6 +44,7 @@ Start = Literal["random", "spectral"]
 # what each setting is for; tuning leaves out what the loss does not look at
 HEATED = ("softmax", "sampled-softmax", "bpr", "bce", "gbce")
 WEIGHTED = ("mse", "ccl", "directau")
+LEAST_SHARE = 1e-3  # of the largest singular value, below which a direction is noise
 
 
 class FactorSpec(LearnedSpec):
@@ -267,7 +268,9 @@ def start_spectrally(
     some = [torch.from_numpy(degree > 0) for degree in degrees]
     left = passed(size)
     if left is not None:
-        found = [rows / left for rows in found]
+        # directions that are none (a graph of low rank) would be raised out of rounding errors
+        true = size > LEAST_SHARE * size[0]
+        found = [rows[:, true] / left[true] for rows in found]
     sizes = [rows.norm(dim=1, keepdim=True).clamp(min=1e-6) for rows in found]
     real_sizes = [each[real] for each, real in zip(sizes, some, strict=True)]
     if left is not None:  # one scale for both, or what passes between them would be out of scale

@@ -10,15 +10,15 @@ from honeyguide.data.query import Pairs
 
 
 class Held(nn.Module):
-    """items (M,), offsets (R + 1,): one sparse matrix, whose sizes only the data tell."""
+    """items (M,), offsets (R + 1,): one sparse matrix. rows: R, None = as many as the data tell."""
 
-    def __init__(self, n_items: int, rows: int) -> None:
+    def __init__(self, n_items: int, rows: int | None) -> None:
         super().__init__()
-        self.n_items = n_items
+        self.n_items, self.known = n_items, rows
         self.items: Tensor
         self.offsets: Tensor
         self.register_buffer("items", torch.zeros(0, dtype=torch.int32))
-        self.register_buffer("offsets", torch.zeros(rows + 1, dtype=torch.int64))
+        self.register_buffer("offsets", torch.zeros((rows or 0) + 1, dtype=torch.int64))
         self.turned: Pairs | None = None
 
     def hold(self, items: Int32[Tensor, " M"], offsets: Int64[Tensor, " R1"]) -> None:
@@ -43,7 +43,8 @@ class Held(nn.Module):
         return self.turned
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *others: Any) -> None:
-        given = [state_dict.get(prefix + name) for name in ("items", "offsets")]
-        if all(one is not None for one in given):  # as many as were saved
-            self.hold(*(torch.zeros_like(one) for one in given))
+        items, offsets = (state_dict.get(prefix + name) for name in ("items", "offsets"))
+        if items is not None and offsets is not None:  # as many as were saved
+            held = self.offsets if self.known is not None else torch.zeros_like(offsets)
+            self.hold(torch.zeros_like(items), held)
         super()._load_from_state_dict(state_dict, prefix, *others)

@@ -52,6 +52,8 @@ class ItemKNNModel(Dense, Solved):
         self.register_buffer("likeness", torch.zeros(shape))
 
     def solve(self, data: TrainingData, seed: int) -> None:
+        self.neighbour.zero_()
+        self.likeness.zero_()
         matrix = data.interactions.pairs(self.spec.rule)
         if self.settings.weigh_users:
             lengths = np.diff(matrix.indptr)

@@ -57,6 +57,8 @@ class MarkovModel(Dense, Solved):
         self.register_buffer("likeness", torch.zeros(shape))
 
     def solve(self, data: TrainingData, seed: int) -> None:
+        self.neighbour.zero_()
+        self.likeness.zero_()
         events, size = data.interactions.counting(self.spec.rule), self.schema.items
         followed: Any = sp.csr_array((size, size), dtype=np.float32)
         for apart in range(1, min(self.reach, max(len(events) - 1, 0)) + 1):

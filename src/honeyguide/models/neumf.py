@@ -6,7 +6,7 @@ where the paper trains it alone first; the first layer of the perceptron is take
 the user and what the item give to it, so that a user's share is computed once for all items, and,
 where a batch looks up more items than there are, an item's once for the batch (the vectors of items
 then take dense Adam); a history other than the trained one gives a user row by a linear map of the
-vectors of its items (carried.py).
+vectors of its items (folding.py).
 """
 
 from typing import Annotated, ClassVar, Literal

@@ -6,6 +6,8 @@ Differences: item vectors are both what goes in and what is asked for; a last no
 
 from typing import Annotated, ClassVar
 
+from pydantic import Field
+
 from honeyguide.config import Choice
 from honeyguide.models.sequence import SequenceModel, SequenceSpec
 from honeyguide.models.spec import Count, Schema
@@ -20,7 +22,7 @@ class NextItNet(SequenceSpec):
     layers: Annotated[Count, Choice((1, 2, 3, 4))] = 4
     """Residual blocks: the distance between the events that one looks at is 1 and 2 in the first, 1
     and 2 times 4 in the second, and starts anew in the third."""
-    kernel: Annotated[Count, Choice((2, 3))] = 3
+    kernel: Annotated[int, Field(ge=2), Choice((2, 3))] = 3
     """How many events a convolution looks at."""
 
     def build(self, schema: Schema) -> SequenceModel:

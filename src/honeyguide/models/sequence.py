@@ -12,9 +12,10 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkabl
 
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from honeyguide.config import Choice, Range
+from honeyguide.config import Choice, Range, Space
 from honeyguide.data.batch import Batch, Unit
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.kinds import KINDS
@@ -37,9 +38,9 @@ from honeyguide.models.spec import (
 from honeyguide.nn import losses
 from honeyguide.nn.softmax import softmax
 
-WIDTHS = (32, 64, 128)
+WIDTHS, HEADS = (32, 64, 128), (1, 2, 4)  # where tuning looks; each of these divides each of those
 WORKING = 32 << 20  # bytes
-GAPS = 40  # buckets of time between two events, the last for 9,000 years
+GAPS = 40  # buckets of time between two events, the last from 4,000 years on
 VIEW = KINDS["view"].number
 FLOATS_A_PLACE = 16  # held at once in a layer, in widths: its input, its norm, what is inside
 
@@ -64,7 +65,8 @@ class SequenceSpec(LearnedSpec):
     negatives: Count = 512
     """Negatives per batch for sampled-softmax."""
     batch: Count = 128
-    """Sequences per step."""
+    """Sequences per step on average: windows of like length share a step, which holds about as many
+    events as any other."""
     kinds: bool = False
     """Whether what was done (viewed, bought) is read beside the item."""
     gaps: bool = False
@@ -87,6 +89,33 @@ class SequenceSpec(LearnedSpec):
     @property
     def drawn(self) -> tuple[int, bool, Sampler]:
         return (0 if self.loss == "softmax" else self.negatives), True, "popularity"
+
+
+class HeadedSpec(SequenceSpec):
+    """Settings of sequence models with attention."""
+
+    heads: Annotated[Count, Choice(HEADS)] = 1
+    """Attention heads; must divide the width."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "HeadedSpec":
+        if self.width % self.heads:
+            raise CallError(
+                f"{self.heads} heads do not divide a width of {self.width}.",
+                "Choose heads so that width is a multiple of them.",
+            )
+        return self
+
+    def searched(self, log: Interactions) -> dict[str, Space]:
+        found = super().searched(log)
+        for name, values in (
+            ("width", tuple(w for w in WIDTHS if w % self.heads == 0)),
+            ("heads", tuple(h for h in HEADS if self.width % h == 0)),
+        ):
+            found[name] = Choice(values)
+            if not values:
+                del found[name]
+        return found
 
 
 @runtime_checkable
@@ -137,11 +166,12 @@ class SequenceModel(Vectors, Learned):
         self.items = _table(schema.items, spec.width)
         self.kinds = _table(len(SIGN), spec.width) if spec.kinds else None
         self.gaps = _table(GAPS, spec.width) if spec.gaps else None
-        self.reader = reader
+        self.reader: Any = reader
+        assert isinstance(reader, Reader)
 
     def states(self, query: Query) -> Float[Tensor, "B L D"]:
         """The state after each event."""
-        states: Tensor = self.reader(self._inputs(query.item, query.kind, query.time))
+        states: Tensor = self.reader.read(self._inputs(query.item, query.kind, query.time), None)[0]
         return states
 
     def _inputs(
@@ -193,9 +223,8 @@ class SequenceModel(Vectors, Learned):
         length = query.length[rows]
         longest = max(int(length.max()) if len(length) else 0, 1)
         time = None if query.time is None else query.time[rows, :longest]
-        states = self.reader(
-            self._inputs(query.item[rows, :longest], query.kind[rows, :longest], time)
-        )
+        item, kind = query.item[rows, :longest], query.kind[rows, :longest]
+        states, _ = self.reader.read(self._inputs(item, kind, time), None)
         last = (length - 1).clamp(min=0)
         picked: Tensor = states[torch.arange(len(states), device=states.device), last]
         return picked.float() * (length > 0)[:, None]
@@ -233,9 +262,8 @@ class SequenceModel(Vectors, Learned):
         device = self.items.weight.device
         item = torch.tensor([[event.item for event in new]], device=device)
         kind = torch.tensor([[event.kind for event in new]], device=device)
-        time = None
-        if self.gaps is not None and all(event.time is not None for event in new):
-            time = torch.tensor([[event.time for event in new]], dtype=torch.float64, device=device)
+        times = [torch.nan if event.time is None else event.time for event in new]
+        time = torch.tensor([times], dtype=torch.float64, device=device)
         states, carried = self.reader.read(self._inputs(item, kind, time, before), carried)
         return State(kept, states[0, -1].float(), carried)
 

@@ -64,8 +64,9 @@ class SessionKNNModel(Dense, Solved):
     def __init__(self, spec: SessionKNN, schema: Schema) -> None:
         super().__init__(spec, schema)
         self.settings = spec
-        # sessions are what people did: erasure looks for this name
-        self.user = Held(schema.items, rows=0)
+        # what people did, by the name that erasure looks for; a session names nobody, so all of it
+        # goes and is learned anew
+        self.user = Held(schema.items, rows=None)
         self.weight: Tensor
         self.register_buffer("weight", torch.ones(schema.items))
 
@@ -78,15 +79,15 @@ class SessionKNNModel(Dense, Solved):
         last = events.time[ends[1:] - 1] if events.time is not None else np.arange(count)
         place = np.empty(count, np.int64)
         place[np.argsort(-last, kind="stable")] = np.arange(count)
-        order = np.argsort(place[session], kind="stable")
-        lengths = np.bincount(place[session], minlength=count)
+        # a session is a set: each of its items once
+        keys = np.unique(place[session] * self.schema.items + events.item)
+        holder, items = np.divmod(keys, self.schema.items)
+        lengths = np.bincount(holder, minlength=count)
         self.user.hold(
-            torch.from_numpy(events.item[order].astype(np.int32)),
+            torch.from_numpy(items.astype(np.int32)),
             torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)),
         )
-        # of an item: in how many sessions it stands
-        keys = np.unique(session.astype(np.int64) * self.schema.items + events.item)
-        found = np.bincount(keys % self.schema.items, minlength=self.schema.items)
+        found = np.bincount(items, minlength=self.schema.items)
         worth = np.log((1 + count) / np.maximum(found, 1)).astype(np.float32)
         self.weight = torch.from_numpy(np.maximum(worth, np.float32(1e-3)))
 

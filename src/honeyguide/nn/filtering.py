@@ -97,9 +97,6 @@ class Filters(nn.Module):
             carried.append(more)
         return x, tuple(carried)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        return self.read(x, None)[0]
-
 
 class Dilated(nn.Module):
     """Residual blocks of two causal convolutions each, the second twice as far apart."""
@@ -131,9 +128,6 @@ class Dilated(nn.Module):
                 x = inside = x + self.drop(inside)
         normed: Tensor = self.last(x)
         return normed, tuple(carried)
-
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        return self.read(x, None)[0]
 
 
 def earlier(x: Float[Tensor, "B L D"], step: int, count: int) -> Float[Tensor, "B L KD"]:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from numba import njit
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear
+from torch.nn.functional import gelu, linear, pad
 
 from honeyguide.nn.dropout import Dropout
 from honeyguide.nn.parallel import kernel_over_rows
@@ -49,9 +49,6 @@ class Gated(nn.Module):
         normed: Tensor = self.last(self.out(self.drop(x)))
         return normed, tuple(carried)
 
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        return self.read(x, None)[0]
-
 
 class Linear(nn.Module):
     """Blocks of a linear recurrence and a feed-forward, each residual with the norm behind it."""
@@ -73,9 +70,6 @@ class Linear(nn.Module):
             x, more = block.read(x, None if before is None else before[number])
             carried.append(more)
         return x, tuple(carried)
-
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        return self.read(x, None)[0]
 
 
 class LinearBlock(nn.Module):
@@ -125,8 +119,24 @@ def _turned(h: Float[Tensor, "B W"], decay: Float[Tensor, "2 H"]) -> Float[Tenso
 
 def recur(x: Float[Tensor, "B L W"], decay: Float[Tensor, "2 H"]) -> Float[Tensor, "B L W"]:
     """h_t = decay h_(t-1) + x_t from h_(-1) = 0. W: 2 H, real parts first."""
+    if x.device.type != "cpu":
+        return recur_by_torch(x, decay)
     states: Tensor = _Recurrence.apply(x, decay)  # type: ignore[no-untyped-call]
     return states
+
+
+def recur_by_torch(
+    x: Float[Tensor, "B L W"], decay: Float[Tensor, "2 H"]
+) -> Float[Tensor, "B L W"]:
+    """The same without the kernel, for other devices: by doubling the distance that has been
+    covered, log2 L times."""
+    half = decay.shape[1]
+    states, by = torch.complex(x[..., :half], x[..., half:]), torch.complex(decay[0], decay[1])
+    reach = 1
+    while reach < x.shape[1]:
+        before = pad(states, (0, 0, reach, 0))[:, : x.shape[1]]
+        states, by, reach = states + by * before, by * by, 2 * reach
+    return torch.cat([states.real, states.imag], 2)
 
 
 class _Recurrence(torch.autograd.Function):
@@ -148,10 +158,10 @@ class _Recurrence(torch.autograd.Function):
         return d_x, d_decay.sum(0)
 
 
-FAST = {"contract", "nsz"}
+STRICT = {"contract", "nsz"}  # sums in their order
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=STRICT)
 def _walk(x, states, decay):  # type: ignore[no-untyped-def]
     # what is carried on stands in arrays of its own: compilers vectorise what cannot overlap
     half = decay.shape[1]
@@ -170,7 +180,7 @@ def _walk(x, states, decay):  # type: ignore[no-untyped-def]
             states[row, t, :half], states[row, t, half:] = real, imaginary
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=STRICT)
 def _walk_back(grad, states, d_x, d_decay, decay):  # type: ignore[no-untyped-def]
     half = decay.shape[1]
     by_real, by_imaginary = decay
