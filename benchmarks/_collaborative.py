@@ -69,9 +69,9 @@ def recipes(data: str, title: str) -> str:
     ]
     head = ["recipe", *metrics, "seeds", "published", "fit s", "tuning s", "peak MB"]
     return (
-        f"{title} ({published['protocol']}). {published.get('settings', FOUND)}, test was read once for each recipe and seed "
-        "(`benchmarks/final.py`). One seed: 95 % interval over users; several: mean ± standard "
-        "deviation.\n\n"
+        f"{title} ({published['protocol']}). {published.get('settings', FOUND)}, test was read "
+        "once for each recipe and seed (`benchmarks/final.py`). One seed: 95 % interval over "
+        "users; several: mean ± standard deviation.\n\n"
         + table(head, rows)
         + f"\nPublished: {'; '.join(told_cells)}. {published['note']}\n"
         + against(data)

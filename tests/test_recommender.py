@@ -281,8 +281,9 @@ def test_evaluation_and_service_build_the_same_question(name):
         users=state.users.vocab,
         items=state.items.vocab,
     )
-    # a recommender is not told when it is asked, so evaluation does not tell either (models/cp.py)
-    held = replace(holdout(state.histories, after, None), now=None)
+    held = holdout(state.histories, after, None)
+    if spec.rule.value == "time":  # evaluation tells the time and service cannot yet (models/cp.py)
+        held = replace(held, now=None)
     heard = Heard(state.model)
     evaluate(heard, held, rule=spec.rule, past=spec.past, metrics=["ndcg@5"])
     order = heard.asked.user.numpy()

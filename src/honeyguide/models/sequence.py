@@ -229,7 +229,7 @@ class SequenceModel(Vectors, Learned):
         picked: Tensor = states[torch.arange(len(states), device=states.device), last]
         return picked.float() * (length > 0)[:, None]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def start(self, events: Sequence[Event]) -> State:
         """The state after these events, of which the last `history` are read."""
         kept = tuple(events[-self.settings.history :])
@@ -237,7 +237,7 @@ class SequenceModel(Vectors, Learned):
             return State((), self.items.weight.new_zeros(self.settings.width), None)
         return self._read_on(kept, kept, None, None)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def advance(self, state: State, event: Event) -> State:
         """The state one event later: that of a whole reading until `history` events were read.
 

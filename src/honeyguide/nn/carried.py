@@ -1,7 +1,8 @@
 """What a reader carries from one event to the next, so that a state can grow by one event.
 
-Special: values, not places: whoever holds an older one may go on from there. Rows are written into
-spare room behind those that are held, and copied only when two go on from the same place.
+Special: values, not places: whoever holds an older one may go on from there (but no two threads at
+once). Rows are written into spare room behind those that are held, and copied only when two go on
+from the same place.
 Letters: N rows side by side, T held along the events, W numbers.
 """
 
