@@ -1,9 +1,13 @@
 """The tables of sequence models: quality by recipe, beside RecBole, costs, news hour by hour."""
 
+import tomllib
+from statistics import fmean
+from typing import Any
+
 import numpy as np
 
 import _collaborative as collaborative
-from _pages import interval, read, short, table
+from _pages import ROOT, interval, read, short, table
 
 TITLES = {
     "movielens-1m": "MovieLens-1M, what comes next",
@@ -16,6 +20,36 @@ def tables() -> str:
     parts = [collaborative.recipes(data, title) for data, title in TITLES.items()]
     parts += [beside(), costs(), news()]
     return "\n".join(part for part in parts if part)
+
+
+def headline() -> str:
+    """What comes next, in short: the best recipe of each set and the highest published numbers."""
+    published = tomllib.loads((ROOT / "benchmarks" / "published.toml").read_text())
+    rows = []
+    for data, title in TITLES.items():
+        told = [one for one in collaborative.finals(data) if one["metrics"]]
+        names = dict.fromkeys(one["recipe"] for one in told)
+        means = {name: fmean(_ndcg(one) for one in told if one["recipe"] == name) for name in names}
+        cells = published[data]["cells"]
+        for name in sorted(means, key=lambda name: -means[name])[:3]:
+            mine = [one for one in told if one["recipe"] == name]
+            values = [
+                collaborative.spread([one["metrics"][metric] for one in mine])
+                for metric in ("hit_rate@10", "ndcg@10")
+            ]
+            cell = " / ".join(map(short, cells[name]["values"])) if name in cells else "–"
+            rows.append([title.split(",")[0], name, *values, str(len(mine)), cell])
+    if not rows:
+        return ""
+    return (
+        "What comes next (the last event of each user, the whole catalogue ranked), one recipe for "
+        "both sets but for dropout:\n\n"
+        + table(["data", "model", "HR@10", "nDCG@10", "seeds", "published"], rows)
+    )
+
+
+def _ndcg(one: dict[str, Any]) -> float:
+    return float(one["metrics"]["ndcg@10"]["mean"])
 
 
 def beside() -> str:

@@ -233,7 +233,9 @@ def _area(told: dict[str, float]) -> str:
 
 def readme_part() -> str:
     """What the README shows."""
-    return "\n".join(part for part in (collaborative.headline(), movielens(), speed()) if part)
+    return "\n".join(
+        part for part in (collaborative.headline(), sequences.headline(), speed()) if part
+    )
 
 
 def results_page() -> str:
