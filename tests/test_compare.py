@@ -31,8 +31,12 @@ SHOP = simulate(3_000, users=90, items=70, seed=1).table
 FRAME = SHOP.events
 SETTINGS: dict[str, dict[str, Any]] = {
     "mf": {"width": 8, "batch": 32, "epochs": 3},
-    "sasrec": {"width": 8, "layers": 1, "history": 8, "batch": 32, "epochs": 2},
     "ials": {"width": 8, "epochs": 2},
+    "convncf": {"width": 8, "channels": 4, "batch": 64, "epochs": 1},
+    "cp": {"width": 8, "batch": 64, "epochs": 2},
+} | {
+    name: {"width": 8, "layers": 1, "history": 8, "batch": 32, "epochs": 2}
+    for name in ("gru4rec", "nextitnet", "sasrec", "bsarec", "lrurec")
 }
 METRICS = ("ndcg@10", "recall@20", "coverage@10")
 SPLITS = ("time", "leave-last-out", "random", "new-users", "new-items", "k-fold")
