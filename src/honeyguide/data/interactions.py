@@ -146,26 +146,24 @@ class Interactions:
 
     def of_users(self, users: Int64[np.ndarray, " B"]) -> "Interactions":
         """The events of these users, who are now numbered 0 to B - 1 in this order."""
-        # a negative number would quietly be another user
-        assert not len(users) or users.min() >= 0, "an unknown user has no rows"
-        picked = self.stretches(self.offsets[users], self.offsets[users + 1])
-        return replace(picked, users=Vocab(self.users.of(users), 0))
+        return self._picked(*take_rows(self.offsets, users), Vocab(self.users.of(users), 0))
 
     def stretches(
         self, first: Int64[np.ndarray, " B"], end: Int64[np.ndarray, " B"]
     ) -> "Interactions":
         """The events first[b] to before end[b], as those of B nameless people."""
-        lengths = end - first
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        rows = np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths)
+        return self._picked(*_rows(first, end), Vocab(pl.Series(np.arange(len(first))), 0))
+
+    def _picked(
+        self, rows: Int64[np.ndarray, " M"], offsets: Int64[np.ndarray, " B1"], users: Vocab
+    ) -> "Interactions":
         picked = {
             name: column[rows] if isinstance(column, np.ndarray) else column.gather(rows)
             for name in _COLUMNS
             if (column := getattr(self, name)) is not None and name != "user"
         }
-        numbers = np.repeat(np.arange(len(first), dtype=np.int32), lengths)
-        nameless = Vocab(pl.Series(np.arange(len(first))), 0)
-        return replace(self, users=nameless, offsets=offsets, user=numbers, **picked)
+        numbers = np.repeat(np.arange(len(users), dtype=np.int32), np.diff(offsets))
+        return replace(self, users=users, offsets=offsets, user=numbers, **picked)
 
     def renumbered(self, items: Vocab, numbers: Int32[np.ndarray, " I"]) -> "Interactions":
         """The same events under another item vocabulary; numbers[old] = new."""
@@ -247,10 +245,16 @@ def take_rows(
     """The row numbers of these users' events, one user after another, and their new offsets."""
     # a negative number would quietly be another user
     assert not len(users) or users.min() >= 0, "an unknown user has no rows"
-    starts, lengths = offsets[users], offsets[users + 1] - offsets[users]
-    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    rows = np.arange(ends[-1]) + np.repeat(starts - ends[:-1], lengths)
-    return rows, ends
+    return _rows(offsets[users], offsets[users + 1])
+
+
+def _rows(
+    first: Int64[np.ndarray, " B"], end: Int64[np.ndarray, " B"]
+) -> tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " B1"]]:
+    """The numbers first[b] to before end[b], one stretch after another, and their offsets."""
+    lengths = end - first
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return np.arange(offsets[-1]) + np.repeat(first - offsets[:-1], lengths), offsets
 
 
 def _in_pairs(
