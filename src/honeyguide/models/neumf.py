@@ -131,9 +131,14 @@ class NeuMFModel(MappedRows, Learned):
             assert self.perceptron is not None
             factors = None if self.of_factors is None else embedding(asked, table[:, :width])
             return factors, embedding(asked, self.perceptron.of_item(table[:, -width:]))
-        rows = looked_up(table, asked)
-        first = None if self.perceptron is None else self.perceptron.of_item(rows[..., -width:])
-        return rows[..., :width], first
+        rows = self._parted(looked_up(table, asked))
+        return rows[0], None if self.perceptron is None else self.perceptron.of_item(rows[-1])
+
+    def _parted(self, rows: Float[Tensor, "*N E"]) -> tuple[Tensor, ...]:
+        """What is for the factorisation and what for the perceptron. Two slices would each bring
+        back a gradient as large as the rows, zero in the other half."""
+        parts: tuple[Tensor, ...] = rows.split(self.settings.width, -1)
+        return parts
 
     def _scores(
         self,
@@ -142,15 +147,15 @@ class NeuMFModel(MappedRows, Learned):
         first: Float[Tensor, "B C H"] | None,
     ) -> Float[Tensor, "B C"]:
         """Of C items for each user; users hold both halves."""
-        width, scores = self.settings.width, users.new_zeros(())
+        scores, parts = users.new_zeros(()), self._parted(users)
         if self.of_factors is not None:
             assert factors is not None
-            weighed = users[:, :width] * self.of_factors
+            weighed = parts[0] * self.of_factors
             # a batched product of so small matrices takes ten times as long
             scores = scores + (weighed[:, None] * factors).sum(-1)
         if self.perceptron is not None:
             assert first is not None
-            given = self.perceptron.of_user(users[:, -width:])[:, None]
+            given = self.perceptron.of_user(parts[-1])[:, None]
             scores = scores + self.perceptron(given + first)
         return scores
 
