@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from honeyguide.data.kinds import KINDS
 from honeyguide.data.query import Query
+from honeyguide.data.vocab import PAD
+from honeyguide.data.words import MOST
 from honeyguide.errors import CallError
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.gru4rec import GRU4Rec
@@ -20,7 +23,8 @@ from honeyguide.train.trainer import build
 from matrices import random_log
 
 HISTORY, ITEMS = 12, 40
-SIZES: dict[str, Any] = {"width": 8, "layers": 2, "history": HISTORY, "kinds": True, "gaps": True}
+READ: dict[str, Any] = {"kinds": True, "gaps": True, "words": True}
+SIZES: dict[str, Any] = {"width": 8, "layers": 2, "history": HISTORY, **READ}
 SPECS = [
     SASRec(**SIZES, heads=2),
     BSARec(**SIZES, heads=2),
@@ -40,6 +44,8 @@ events = [
         strict=True,
     )
 ]
+events[3] = replace(events[3], item=PAD, kind=KINDS["search"].number, words=(5, 77))
+events[20] = replace(events[3], words=(8,), time=events[20].time)
 
 
 def model_of(spec) -> SequenceModel:
@@ -50,9 +56,10 @@ def model_of(spec) -> SequenceModel:
 def whole(model, events):
     item, kind = (torch.tensor([[getattr(e, n) for e in events]]) for n in ("item", "kind"))
     time = torch.tensor([[e.time for e in events]], dtype=torch.float64)
-    length = torch.tensor([len(events)])
+    words = torch.tensor([[[*e.words, *[0] * (MOST - len(e.words))] for e in events]])
+    length, known = torch.tensor([len(events)]), {"time": time, "words": words}
     with torch.no_grad():
-        return model.query_vectors(Query(item, kind, length, -length, length, time=time))[0]
+        return model.query_vectors(Query(item, kind, length, -length, length, **known))[0]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
@@ -137,10 +144,11 @@ def test_gaps_by_powers_of_two():
     assert gap_buckets(time[:, 1:], time[:, :1]).tolist() == [[1, 2, 3, GAPS - 1]]
 
 
-def test_kinds_and_gaps_change_what_is_looked_for():
+def test_kinds_gaps_and_words_change_what_is_looked_for():
     model = model_of(SPECS[0])
     plain = model.start(events[:5]).vector
-    for other in (replace(events[4], kind=7), replace(events[4], time=events[4].time + 9e5)):
+    for change in ({"kind": 7}, {"time": events[4].time + 9e5}, {"words": (9,)}):
+        other = replace(events[4], **change)
         assert not torch.allclose(model.start([*events[:4], other]).vector, plain)
     timeless = model.start([replace(event, time=None) for event in events[:5]]).vector
     assert bool(timeless.isfinite().all())

@@ -254,7 +254,8 @@ class Sequences:
         events, users = self.events, self.events.user[first].astype(np.int64)
 
         def padded(column: np.ndarray, shift: int, dtype: type) -> Tensor:
-            return torch.from_numpy(np.where(real, column[places + shift], 0).astype(dtype))
+            there = real if column.ndim == 1 else real[..., None]
+            return torch.from_numpy(np.where(there, column[places + shift], 0).astype(dtype))
 
         unknown = torch.zeros(len(rows), dtype=torch.int64)
         asked = Query(
@@ -265,6 +266,7 @@ class Sequences:
             as_of=unknown,
             value=None if events.value is None else padded(events.value, 0, np.float32),
             time=None if events.time is None else padded(events.time, 0, np.float64),
+            words=None if events.words is None else padded(events.words, 0, np.int64),
         )
         speaks = torch.from_numpy(SIGN)[padded(events.kind, 1, np.int64)] > 0
         target = padded(events.item, 1, np.int64).masked_fill(~speaks, PAD)

@@ -19,6 +19,7 @@ from honeyguide.data.rule import SEEN, SIGN, Rule
 from honeyguide.data.sorting import by_user
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD, Vocab
+from honeyguide.data.words import word_numbers
 from honeyguide.errors import ColumnError, InputError, UnknownName, ValueInColumn
 
 PARTS = {"train": 0, "valid": 1, "test": 2}
@@ -33,7 +34,8 @@ class Interactions:
     models and splits that need an order refuse None. Equal ones keep the order of the table.
     item: PAD for a search, whose words stand in text, and for an item that a given vocabulary does
     not know. time: seconds since 1970. value, propensity: NaN = none. position, session: 0 = none;
-    sessions are numbered in the order of their ids. A column that says nothing is None.
+    sessions are numbered in the order of their ids. words: those of text, see data/words.py. A
+    column that says nothing is None.
     """
 
     users: Vocab
@@ -49,6 +51,7 @@ class Interactions:
     position: Int32[np.ndarray, " N"] | None = None
     propensity: Float32[np.ndarray, " N"] | None = None
     text: pl.Series | None = None
+    words: Int32[np.ndarray, "N W"] | None = None
     part: Int8[np.ndarray, " N"] | None = None
 
     @staticmethod
@@ -108,6 +111,9 @@ class Interactions:
             position=column("position", np.int32),
             propensity=column("propensity", np.float32),
             text=None if text is None else text.gather(np.arange(len(text))[rank]),
+            words=None
+            if text is None or text.null_count() == len(text)
+            else word_numbers(text)[rank],
             part=None if part is None else _by_name(part, PARTS, "part of a split")[rank],
         )
 
@@ -141,8 +147,9 @@ class Interactions:
         return replace(self, offsets=_offsets(picked["user"], self.n_users), **picked)
 
     def counting(self, rule: Rule) -> "Interactions":
-        """The events of items whose kind the rule looks at."""
-        return self.only(rule.mask()[self.kind] & (self.item != PAD))
+        """The events whose kind the rule looks at, of items that have a number."""
+        about = (self.item != PAD) | (self.kind == KINDS["search"].number)
+        return self.only(rule.mask()[self.kind] & about)
 
     def of_users(self, users: Int64[np.ndarray, " B"]) -> "Interactions":
         """The events of these users, who are now numbered 0 to B - 1 in this order."""

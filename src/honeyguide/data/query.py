@@ -70,7 +70,8 @@ class Query:
 
     length: how many of the L are real. now: the time of the question, where known. user: the
     trained row, -1 = unknown. as_of: a fingerprint of the whole history, so that a row trained on
-    another history is noticed; 0 = no history. value: NaN where an event has none.
+    another history is noticed; 0 = no history. value: NaN where an event has none. words: the
+    numbers of a search's words, 0 behind them (data/words.py).
     """
 
     item: Int64[Tensor, "B L"]
@@ -80,6 +81,7 @@ class Query:
     as_of: Int64[Tensor, " B"]
     value: Float[Tensor, "B L"] | None = None
     time: Float64[Tensor, "B L"] | None = None
+    words: Int64[Tensor, "B L W"] | None = None
     now: Float64[Tensor, " B"] | None = None
 
     def __len__(self) -> int:
@@ -154,9 +156,9 @@ def query(
     last_rows, places = rows[inside], (row * width + place)[inside]
 
     def padded(column: np.ndarray, dtype: type) -> Tensor:
-        out: np.ndarray = np.zeros(len(users) * width, dtype)
+        out: np.ndarray = np.zeros((len(users) * width, *column.shape[1:]), dtype)
         out[places] = column[last_rows]
-        return torch.from_numpy(out.reshape(len(users), width))
+        return torch.from_numpy(out.reshape(len(users), width, *column.shape[1:]))
 
     return Query(
         item=padded(past.item, np.int64),
@@ -166,6 +168,7 @@ def query(
         as_of=torch.from_numpy(_fingerprints(past, rows, ends)),
         value=None if past.value is None else padded(past.value, np.float32),
         time=None if past.time is None else padded(past.time, np.float64),
+        words=None if past.words is None else padded(past.words, np.int64),
         now=None if now is None else torch.from_numpy(now),
     )
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.query import query
+from honeyguide.data.vocab import PAD
 from honeyguide.models.spec import Model
 
 HELD = 1 << 26  # most scores, and most places of a question, held at once
@@ -34,14 +35,16 @@ def left_out(
 ) -> Interactions:
     """The history of each of `people` without all events of one item; PAD leaves it whole."""
     whole = past.of_users(people)
-    return whole.only(whole.item != items[whole.user])
+    return whole.only((whole.item != items[whole.user]) | (whole.item == PAD))
 
 
 def distinct(past: Interactions, person: int, last: int | None) -> Int64[np.ndarray, " L"]:
     """The different items among the `last` events of a person (None: all), the latest first."""
     own = past.item[past.offsets[person] : past.offsets[person + 1]][::-1][:last]
-    _, first = np.unique(own, return_index=True)
-    return own[np.sort(first)].astype(np.int64)
+    items, first = np.unique(own, return_index=True)
+    named = first[items != PAD]  # a search has no item
+    found: Int64[np.ndarray, " L"] = own[np.sort(named)].astype(np.int64)
+    return found
 
 
 def scores(model: Model, histories: Interactions) -> Iterator[Float32[Tensor, "R I"]]:

@@ -137,8 +137,7 @@ class NeuMFModel(MappedRows, Learned):
     def _parted(self, rows: Float[Tensor, "*N E"]) -> tuple[Tensor, ...]:
         """What is for the factorisation and what for the perceptron. Two slices would each bring
         back a gradient as large as the rows, zero in the other half."""
-        parts: tuple[Tensor, ...] = rows.split(self.settings.width, -1)
-        return parts
+        return torch.split(rows, self.settings.width, -1)
 
     def _scores(
         self,

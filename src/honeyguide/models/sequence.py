@@ -14,16 +14,18 @@ import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from pydantic import model_validator
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from honeyguide.config import Choice, Range, Space
 from honeyguide.data.batch import Batch, Unit
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.kinds import KINDS
 from honeyguide.data.query import Query
-from honeyguide.data.rule import EVENTS_FOR, SIGN, Rule
+from honeyguide.data.rule import EVENTS_FOR, POSITIVE, SIGN, Rule
 from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
+from honeyguide.data.words import MOST, NUMBERS
 from honeyguide.errors import CallError
 from honeyguide.models.spec import (
     CURES,
@@ -42,6 +44,7 @@ WIDTHS, HEADS = (32, 64, 128), (1, 2, 4)  # where tuning looks; each of these di
 WORKING = 32 << 20  # bytes
 GAPS = 40  # buckets of time between two events, the last from 4,000 years on
 VIEW = KINDS["view"].number
+WITH_SEARCHES = Rule(kinds=(*POSITIVE, "search"))
 FLOATS_A_PLACE = 16  # held at once in a layer, in widths: its input, its norm, what is inside
 
 
@@ -50,7 +53,6 @@ class SequenceSpec(LearnedSpec):
 
     needs: ClassVar[frozenset[str]] = frozenset({"order"})
     causal: ClassVar[bool] = True
-    rule: ClassVar[Rule] = EVENTS_FOR
 
     width: Annotated[Count, Choice(WIDTHS)] = 64
     """Numbers per item and state."""
@@ -72,6 +74,12 @@ class SequenceSpec(LearnedSpec):
     gaps: bool = False
     """Whether the time since the event before is read beside the item; needs times. In a question
     without times it counts as not known."""
+    words: bool = False
+    """Whether searches are read between the items, each by the mean of its words' vectors."""
+
+    @property
+    def rule(self) -> Rule:  # type: ignore[override]
+        return WITH_SEARCHES if self.words else EVENTS_FOR
 
     @property
     def past(self) -> int | None:
@@ -81,6 +89,10 @@ class SequenceSpec(LearnedSpec):
         super().refuse(log)
         if self.gaps and log.time is None:
             raise CallError(f"{self.name} with gaps needs time, and there is none.", CURES["time"])
+        if self.words and log.words is None:
+            raise CallError(
+                f"{self.name} with words needs searches, and there are none.", CURES["words"]
+            )
 
     @property
     def unit(self) -> Unit:
@@ -136,11 +148,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a history. item: a number of the model. time: seconds since 1970, if known."""
+    """One event of a history. item: a number of the model, PAD for a search. time: seconds since
+    1970, if known. words: the numbers of a search's words (data/words.py)."""
 
     item: int
     kind: int = VIEW
     time: float | None = None
+    words: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +172,8 @@ class State:
 
 class SequenceModel(Vectors, Learned):
     """items.weight (I, D) is both what goes in and what is asked for. kinds.weight (K, D) and
-    gaps.weight (GAPS, D), where the spec wants them: added to what goes in."""
+    gaps.weight (GAPS, D), words.weight (NUMBERS, D), where the spec wants them: added to what goes
+    in, of words their mean."""
 
     def __init__(self, spec: SequenceSpec, schema: Schema, reader: Any) -> None:
         super().__init__(spec, schema)
@@ -166,12 +181,14 @@ class SequenceModel(Vectors, Learned):
         self.items = _table(schema.items, spec.width)
         self.kinds = _table(len(SIGN), spec.width) if spec.kinds else None
         self.gaps = _table(GAPS, spec.width) if spec.gaps else None
+        self.words = _table(NUMBERS, spec.width) if spec.words else None
         self.reader: Any = reader
         assert isinstance(reader, Reader)
 
     def states(self, query: Query) -> Float[Tensor, "B L D"]:
         """The state after each event."""
-        states: Tensor = self.reader.read(self._inputs(query.item, query.kind, query.time), None)[0]
+        given = self._inputs(query.item, query.kind, query.time, query.words)
+        states: Tensor = self.reader.read(given, None)[0]
         return states
 
     def _inputs(
@@ -179,6 +196,7 @@ class SequenceModel(Vectors, Learned):
         item: Int64[Tensor, "B L"],
         kind: Int64[Tensor, "B L"],
         time: Float64[Tensor, "B L"] | None,
+        words: Int64[Tensor, "B L W"] | None,
         before: float | None = None,
     ) -> Float[Tensor, "B L D"]:
         """What the reader reads; before: the time of the event before the first."""
@@ -188,6 +206,10 @@ class SequenceModel(Vectors, Learned):
         if self.gaps is not None and time is not None:
             first = torch.full_like(time[:, :1], torch.nan if before is None else before)
             given = given + self.gaps(gap_buckets(time, first))
+        if self.words is not None and words is not None:
+            searches = words[..., 0].nonzero(as_tuple=True)  # few: the others cost nothing
+            asked = embedding_bag(words[searches], self.words.weight, mode="mean", padding_idx=0)
+            given = given.index_put(searches, asked.to(given.dtype), accumulate=True)
         scaled: Tensor = given * self.settings.width**0.5
         return scaled
 
@@ -223,8 +245,9 @@ class SequenceModel(Vectors, Learned):
         length = query.length[rows]
         longest = max(int(length.max()) if len(length) else 0, 1)
         time = None if query.time is None else query.time[rows, :longest]
+        words = None if query.words is None else query.words[rows, :longest]
         item, kind = query.item[rows, :longest], query.kind[rows, :longest]
-        states, _ = self.reader.read(self._inputs(item, kind, time), None)
+        states, _ = self.reader.read(self._inputs(item, kind, time, words), None)
         last = (length - 1).clamp(min=0)
         picked: Tensor = states[torch.arange(len(states), device=states.device), last]
         return picked.float() * (length > 0)[:, None]
@@ -264,7 +287,10 @@ class SequenceModel(Vectors, Learned):
         kind = torch.tensor([[event.kind for event in new]], device=device)
         times = [torch.nan if event.time is None else event.time for event in new]
         time = torch.tensor([times], dtype=torch.float64, device=device)
-        states, carried = self.reader.read(self._inputs(item, kind, time, before), carried)
+        words = None
+        if self.words is not None:
+            words = torch.tensor([[_filled(event.words) for event in new]], device=device)
+        states, carried = self.reader.read(self._inputs(item, kind, time, words, before), carried)
         return State(kept, states[0, -1].float(), carried)
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
@@ -282,6 +308,11 @@ def gap_buckets(
     gap = torch.diff(time, dim=1, prepend=before).clamp(min=0)
     bucket = 1 + (1 + gap).log2().ceil().clamp(max=GAPS - 2)
     return bucket.nan_to_num(0).long()
+
+
+def _filled(words: tuple[int, ...]) -> list[int]:
+    """As many as a search has room for, 0 behind the last."""
+    return [*words[:MOST], *[0] * (MOST - len(words))]
 
 
 def _table(rows: int, width: int) -> nn.Embedding:

@@ -38,6 +38,7 @@ AnsweredBy = Literal["trained-row", "fold-in", "history"]
 CURES = {  # for data that lack what a model needs
     "order": "Name a column with --time or --order (--order file if the rows stand in order).",
     "time": "Name a column with --time.",
+    "words": "Name the column of what was searched for with --text, and that of kinds with --kind.",
     "value": "Name the column of ratings with --rating, or choose a model of what is taken (mf, "
     "ease).",
 }

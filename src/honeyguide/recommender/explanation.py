@@ -114,7 +114,7 @@ def explained(
     told: list[Explanation] = []
     for row, name in enumerate(people.names.to_list()):
         person = np.array([row])
-        past, seen = counted.of_users(person), np.unique(usable.of_users(person).item)
+        past, seen = counted.of_users(person), np.unique(usable.of_users(person).seen().item)
         targets = wanted[row][wanted[row] != PAD].numpy()
         found = effects(state.model, past, targets, seen.astype(np.int64))
         like = likeness(state.model, lambda: state.takers, targets, found.items)

@@ -20,7 +20,7 @@ from honeyguide.data.split import rated_enough
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD, Vocab
 from honeyguide.errors import ColumnError, InputError
-from honeyguide.recommender.state import HISTORY, State
+from honeyguide.recommender.state import HISTORY, State, kept
 
 
 def with_events(state: State, events: Any) -> State:
@@ -33,7 +33,7 @@ def with_events(state: State, events: Any) -> State:
     table = counted(state, events)
     users = grown(state.users.vocab, table.events["user_id"])
     items = grown(state.items.vocab, table.events["item_id"].drop_nulls())
-    fresh = Interactions.of(table, users=users, items=items).seen()
+    fresh = kept(Interactions.of(table, users=users, items=items), state.model.spec.rule)
     old = state.histories
     if old.time is not None and fresh.time is None and len(fresh):
         raise InputError(
@@ -94,7 +94,7 @@ def merged(old: Interactions, fresh: Interactions) -> Interactions:
     if old.time is not None and fresh.time is not None:
         at = _places(old, fresh.user, fresh.time)
     columns: dict[str, Any] = {
-        name: np.insert(column, at, _column(fresh, name, old))
+        name: np.insert(column, at, _column(fresh, name, old), axis=0)
         for name in HISTORY
         if (column := getattr(old, name)) is not None
     }
@@ -111,7 +111,8 @@ def _column(fresh: Interactions, name: str, old: Interactions) -> Any:
     """A column of the new events; NaN or 0 where they have none."""
     column, like = getattr(fresh, name), getattr(old, name)
     if column is None:
-        return np.full(len(fresh), np.nan if like.dtype.kind == "f" else 0, like.dtype)
+        nothing = np.nan if like.dtype.kind == "f" else 0
+        return np.full((len(fresh), *like.shape[1:]), nothing, like.dtype)
     if name == "session":  # numbered anew in each table, so theirs come behind ours
         return np.where(column > 0, column + like.max(initial=0), 0)
     return column

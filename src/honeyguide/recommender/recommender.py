@@ -139,7 +139,7 @@ class Recommender:
         self._state = State(
             model=settled(model),
             popular=popular_among(events),
-            histories=kept(events),
+            histories=kept(events, self.spec.rule),
             items=item_features,
             users=user_features,
             frame=frame_kind(log),

@@ -13,8 +13,9 @@ from honeyguide.bundle import load as load_bundle
 from honeyguide.bundle import save as save_bundle
 from honeyguide.data.features import Features
 from honeyguide.data.interactions import Interactions
-from honeyguide.data.kinds import BY_NUMBER
+from honeyguide.data.kinds import BY_NUMBER, KINDS
 from honeyguide.data.read import FrameKind
+from honeyguide.data.rule import Rule
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD, Vocab
 from honeyguide.errors import BundleError, HoneyguideError
@@ -24,7 +25,7 @@ from honeyguide.models.popular import Popular, PopularModel
 from honeyguide.models.spec import Model, Schema
 from honeyguide.models.table import MODELS
 
-HISTORY = ("item", "kind", "value", "time", "session")
+HISTORY = ("item", "kind", "value", "time", "session", "words")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +78,13 @@ def save_state(state: State, folder: Path) -> None:
     )
 
 
-def kept(events: Interactions) -> Interactions:
-    """Of a log what histories are made of: what was seen, in the columns of HISTORY."""
-    return replace(events.seen(), position=None, propensity=None, text=None, part=None)
+def kept(events: Interactions, rule: Rule) -> Interactions:
+    """Of a log what histories are made of: what was seen and what else the model reads, in the
+    columns of HISTORY. Words stay as numbers, and only where searches are read."""
+    read = tuple(name for name, kind in KINDS.items() if kind.seen or name in rule.kinds)
+    words = events.words if "search" in read else None
+    whole = replace(events, position=None, propensity=None, text=None, words=words, part=None)
+    return whole.counting(Rule(kinds=read))
 
 
 def load_state(folder: Path) -> State:
@@ -143,6 +148,7 @@ def _histories(contents: Contents, users: Vocab, items: Vocab) -> Interactions:
         value=column("value"),
         time=column("time"),
         session=column("session"),
+        words=column("words"),
     )
 
 
