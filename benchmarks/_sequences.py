@@ -18,7 +18,7 @@ TITLES = {
 def tables() -> str:
     """All of them."""
     parts = [collaborative.recipes(data, title) for data, title in TITLES.items()]
-    parts += [beside(), costs(), news()]
+    parts += [beside(), epoch(), costs(), news()]
     return "\n".join(part for part in parts if part)
 
 
@@ -114,6 +114,20 @@ def costs() -> str:
         "the defaults; goal for p99: 2 ms), and the peak memory of training steps with "
         f"{told['batch']} sequences of 200 events and {told['items']:,} items (goal: 4,000 MB):\n\n"
         + table(["model", "p50 ms", "p99 ms", "peak MB", "s a step"], rows)
+    )
+
+
+def epoch() -> str:
+    """Of SASRec with all cores."""
+    told = read("sequence_epoch")
+    if told is None:
+        return ""
+    about = told["machine"]
+    return (
+        f"An epoch of {told['model']} on MovieLens-1M at history {told['history']}, "
+        f"{about['threads']} threads, AMX: {'yes' if about['amx'] else 'no'}: "
+        f"{told['seconds']:.1f} s, {told['targets_per_second']:,.0f} targets a second (goal: 12 s "
+        "with AMX).\n"
     )
 
 
