@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
-from honeyguide.nn.carried import Carried
+from honeyguide.nn.carried import Carried, through
 from honeyguide.nn.causal import attend
 from honeyguide.nn.dropout import Dropout
 
@@ -84,12 +84,9 @@ class Causal(nn.Module):
         """The state after each event, and what the next one needs."""
         first = 0 if before is None else before[0][0].held
         x = self.drop(x + self.place[first : first + x.shape[1]])
-        carried = []
-        for number, block in enumerate(self.blocks):
-            x, more = block.read(x, None if before is None else before[number])
-            carried.append(more)
+        x, carried = through(self.blocks, x, before)
         normed: Tensor = self.last(x)
-        return normed, tuple(carried)
+        return normed, carried
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         return self.read(x, None)[0]

@@ -6,7 +6,9 @@ from the same place.
 Letters: N rows side by side, T held along the events, W numbers.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -45,3 +47,14 @@ class Carried:
 def behind(before: Carried | None, rows: Float[Tensor, "N L W"]) -> Carried:
     """These behind what is carried, if anything is."""
     return Carried.of(rows) if before is None else before.then(rows)
+
+
+def through(
+    blocks: Iterable[Any], x: Float[Tensor, "B L D"], before: tuple[Any, ...] | None
+) -> tuple[Float[Tensor, "B L D"], tuple[Any, ...]]:
+    """What comes out of the last of these blocks, and what the next event needs of each."""
+    carried = []
+    for number, block in enumerate(blocks):
+        x, more = block.read(x, None if before is None else before[number])
+        carried.append(more)
+    return x, tuple(carried)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
 from honeyguide.nn.attention import Attention, KeysAndValues
-from honeyguide.nn.carried import Carried, behind
+from honeyguide.nn.carried import Carried, behind, through
 from honeyguide.nn.dropout import Dropout
 
 
@@ -91,11 +91,7 @@ class Filters(nn.Module):
         """The state after each event, and what the next one needs."""
         first = 0 if before is None else before[0][0].held
         x = self.drop(self.first(x + self.place[first : first + x.shape[1]]))
-        carried = []
-        for number, block in enumerate(self.blocks):
-            x, more = block.read(x, None if before is None else before[number])
-            carried.append(more)
-        return x, tuple(carried)
+        return through(self.blocks, x, before)
 
 
 class Dilated(nn.Module):

@@ -14,6 +14,7 @@ from numba import njit
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, pad
 
+from honeyguide.nn.carried import through
 from honeyguide.nn.dropout import Dropout
 from honeyguide.nn.parallel import kernel_over_rows
 
@@ -65,11 +66,7 @@ class Linear(nn.Module):
         self, x: Float[Tensor, "B L D"], before: tuple[Tensor, ...] | None
     ) -> tuple[Float[Tensor, "B L D"], tuple[Tensor, ...]]:
         """The state after each event, and what the next one needs: the last h of each block."""
-        x, carried = self.first(self.drop(x)), []
-        for number, block in enumerate(self.blocks):
-            x, more = block.read(x, None if before is None else before[number])
-            carried.append(more)
-        return x, tuple(carried)
+        return through(self.blocks, self.first(self.drop(x)), before)
 
 
 class LinearBlock(nn.Module):
