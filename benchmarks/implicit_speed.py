@@ -5,7 +5,8 @@
 implicit trains with its own defaults (ALS: 15 iterations, BPR: 100) at widths 64 and 256; what it
 reaches on the validation users (Gowalla: a seeded tenth of training pairs held out) is the goal.
 Ours is trained with one alternation or epoch, two, and so on until the goal is reached; the time is
-that of training alone on both sides. MF trains on the full softmax.
+that of training alone on both sides, with what comes before the first epoch (spectral vectors). MF
+trains on the full softmax.
 """
 
 import json
@@ -43,7 +44,7 @@ OURS = {
     },
     "gowalla": {
         "ials": IALS(alpha=0.03, l2=0.003),
-        "mf": MF(similarity="cosine", temperature=0.15, batch=1024, learning_rate=0.03),
+        "mf": MF(start="spectral", learning_rate=0.02),
     },
 }
 
@@ -115,11 +116,12 @@ def learn(
     spec: Any, schema: Schema, train: Interactions, valid: Holdout, goal: float, tried: list[Any]
 ) -> None:
     """Epochs until the goal is reached."""
-    spent = 0.0
+    asking, started = 0.0, perf_counter()
 
     def watch(line: dict[str, Any]) -> bool:
-        nonlocal spent
-        spent += line["seconds"]
+        nonlocal asking
+        asking += line["valid_seconds"]
+        spent = perf_counter() - started - asking
         tried.append({"ndcg@10": line["valid"]["ndcg@10"], "seconds": spent})
         return bool(tried[-1]["ndcg@10"] >= goal)
 

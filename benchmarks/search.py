@@ -114,7 +114,14 @@ def in_order(dropout: float) -> dict[str, list[Spec]]:
 
 CANDIDATES: dict[str, dict[str, list[Spec]]] = {
     "movielens-1m": in_order(0.2),
-    "amazon-beauty": in_order(0.5),
+    "amazon-beauty": {
+        **in_order(0.5),
+        "bsarec-decay": [
+            *grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
+            *grid(BSARec(**LONG, weight_decay=0.3), dropout=[0.6]),
+            *grid(BSARec(dropout=0.5, **LONG, weight_decay=0.3), width=[128]),
+        ],
+    },
     "gowalla": {
         "chebycf-paper": [ChebyCF()],
         "chebycf": [
@@ -155,6 +162,11 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             *grid(LightGCN(start="spectral", epochs=40, patience=3), l2=[0.1, 0.4], layers=[3]),
             *grid(LightGCN(start="spectral", epochs=40, patience=3), l2=[0.1], layers=[2]),
         ],
+        "lightgcn-bpr": grid(
+            LightGCN(loss="bpr", batch=8192, average=0.99, start="spectral", epochs=60, patience=4),
+            negatives=[4],
+            learning_rate=[0.015],
+        ),
         "mult-vae": grid(MultVAE(epochs=60, batch=512, patience=4), beta=[0.2]),
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
         "spectral-mf": grid(
