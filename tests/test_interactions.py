@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from honeyguide.data import interactions
 from honeyguide.data.interactions import Interactions, take_rows
 from honeyguide.data.kinds import KINDS
+from honeyguide.data.query import fingerprints
 from honeyguide.data.rule import EVENTS_FOR, NEGATIVE, POSITIVE, Rule
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD, Vocab
@@ -245,6 +247,26 @@ def test_a_pair_goes_out_when_the_last_word_is_against_it():
 
 KIND_SETS = st.sets(st.sampled_from(list(KINDS))).filter(lambda kinds: kinds & set(POSITIVE))
 VALUES = st.sampled_from(["one", "count", "time"])
+
+
+@given(random_events(most=60), st.integers(1, 20), KIND_SETS, st.sampled_from(["one", "count"]))
+def test_blocks_hold_everyone_once_and_give_the_same_pairs(events, most, kinds, value):
+    whole, rule = log(events), Rule(kinds=tuple(sorted(kinds)), value=value)
+    wanted, known = whole.pairs(rule), fingerprints(whole, rule)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interactions, "AT_ONCE", most)
+        blocks = list(whole.blocks())
+        found = whole.pairs(rule)
+        np.testing.assert_array_equal(fingerprints(whole, rule), known)
+    assert [pair for block in blocks for pair in names(block)] == names(whole)
+    assert np.concatenate([block.lengths for block in blocks]).tolist() == whole.lengths.tolist()
+    # a block ends with the user who fills it
+    assert all(len(block) - block.lengths[-1] < most for block in blocks)
+    for name in ("indptr", "indices", "data"):
+        there, here = getattr(wanted, name), getattr(found, name)
+        assert there.dtype == here.dtype
+        np.testing.assert_array_equal(there, here)
+    assert found.shape == wanted.shape
 
 
 @given(random_events(most=80), KIND_SETS, VALUES)

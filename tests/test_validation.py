@@ -19,12 +19,19 @@ def test_what_is_held_out_is_the_last_event_that_counts_and_is_not_learned():
     assert held is not None
     assert held.history is learned
     able = len(np.flatnonzero(np.diff(whole.counting(held_rule()).offsets) >= 3))
-    assert len(whole) - len(learned) == max(1, able // SHARE)
-    assert 0 < len(held.users) <= len(whole) - len(learned)
-    assert len(held.truth) == len(held.users)
     counted = whole.counting(held_rule())
+    chosen = np.flatnonzero(counted.lengths > learned.counting(held_rule()).lengths)
+    assert len(counted) - len(learned.counting(held_rule())) == len(chosen) == able // SHARE
+    assert 0 < len(held.users) <= len(chosen)
+    assert len(held.truth) == len(held.users)
     for user, item in zip(held.truth.user, held.truth.item, strict=True):
         assert counted.item[counted.offsets[user + 1] - 1] == item
+    # what follows it goes with it, and nothing else goes
+    for user in range(whole.n_users):
+        mine, left = whole.of_users(np.array([user])), learned.of_users(np.array([user]))
+        speaks = np.flatnonzero(held_rule().mask()[mine.kind])
+        kept = speaks[-1] if user in chosen else len(mine)
+        assert left.item.tolist() == mine.item[:kept].tolist()
     assert learned.users is whole.users
     assert learned.items is whole.items
 

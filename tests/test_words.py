@@ -14,13 +14,15 @@ from honeyguide.data.kinds import KINDS
 from honeyguide.data.query import query
 from honeyguide.data.split import holdout
 from honeyguide.data.table import Table
+from honeyguide.data.validation import sampled_holdout
 from honeyguide.data.vocab import PAD
 from honeyguide.data.words import MOST, NUMBERS, word_numbers
-from honeyguide.errors import CallError
+from honeyguide.errors import BundleError, CallError
 from honeyguide.evaluate.evaluator import evaluate
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.sequence import Event
 from honeyguide.rank.rankers import Exhaustive
+from honeyguide.recommender.state import save_state
 from matrices import fitted, random_log
 
 SEARCH = KINDS["search"].number
@@ -55,6 +57,10 @@ def test_words_are_numbers():
     assert found[0, 0] != found[0, 1]
     assert found.min() >= 0
     assert found.max() < NUMBERS
+    # one word is one however it is put together, and marks of other scripts do not part it
+    parted, whole = word_numbers(pl.Series(["gro\u0308ße", "GRÖßE"])).tolist()
+    assert parted == whole
+    assert (word_numbers(pl.Series(["हिन्दी किताब"]))[0] > 0).sum() == 2
     # stands in bundles, so it may never become another
     assert found[0, 0] == 4825
 
@@ -74,6 +80,43 @@ def test_words_follow_their_events():
     assert ((log.words[:, 0] > 0) == (log.kind == SEARCH)).all()
     some = log.of_users(np.array([2, 0]))
     np.testing.assert_array_equal(some.words, word_numbers(some.text))
+
+
+def test_only_searches_have_words_and_no_search_has_an_item():
+    rows = {
+        "user_id": [1, 1, 1],
+        "item_id": ["a", "b", "b"],
+        "kind": ["view", "search", "view"],
+        "text": ["a review", "tea", None],
+    }
+    log = Interactions.of(Table(pl.DataFrame({**rows, "order": [1, 2, 3]})))
+    assert log.words is not None
+    assert (log.words[:, 0] > 0).tolist() == [False, True, False]
+    assert log.item.tolist() == [1, PAD, 2]
+    assert log.counting(READS.but(words=False).rule).words is None
+    silent = {**rows, "text": ["a review", "?", None], "order": [1, 2, 3]}
+    assert Interactions.of(Table(pl.DataFrame(silent))).counting(READS.rule).item.tolist() == [1, 2]
+    views = {**rows, "kind": ["view"] * 3, "order": [1, 2, 3]}
+    assert Interactions.of(Table(pl.DataFrame(views))).words is None
+
+
+def test_a_validation_part_is_not_told_by_a_later_search():
+    frame = searched(40, 0)
+    late = {"kind": "search", "item_id": None, "text": "nothing", "time": 1.75e9}
+    users = frame.select("user_id").unique(maintain_order=True)
+    both = pl.concat(
+        [frame, users.with_columns(pl.lit(v).alias(k) for k, v in late.items())],
+        how="diagonal_relaxed",
+    )
+    log = Interactions.of(Table(both))
+    learned, valid = sampled_holdout(log, 0)
+    assert valid is not None
+    for user in valid.users:
+        mine = learned.of_users(np.array([user]))
+        assert mine.kind[-1] == SEARCH
+        assert mine.time is not None
+        assert mine.time.max() < 1.74e9
+    assert len(log) - len(learned) == 2 * (len(valid.users) + valid.without_truth)
 
 
 def test_without_a_text_there_are_no_words():
@@ -152,6 +195,26 @@ def test_a_recommender_keeps_reads_and_saves_searches(tmp_path):
     assert set(again.explain(["user 0"])["because_id"].drop_nulls()) <= set(frame["item_id"])
     stored = b"".join(path.read_bytes() for path in (tmp_path / "bundle").rglob("*"))
     assert b"please" not in stored
+
+
+def test_who_only_searched_is_answered_and_told_why():
+    guide = hg.Recommender(READS).fit(searched(100, 0))
+    only = {"user_id": ["new"], "item_id": [None], "kind": ["search"], "time": [1.75e9]}
+    guide.update(pl.DataFrame({**only, "text": ["thing no. 3 please"]}))
+    assert guide.recommend(["new"], k=1)["item_id"].to_list() == ["item 3"]
+    (told,) = guide.explanations(["new"])
+    assert told.because == ()
+    assert any("searches only" in note for note in told.notes)
+
+
+@pytest.mark.parametrize("words", [None, np.full((1, MOST), NUMBERS), np.full((1, 2), 1)])
+def test_a_bundle_with_other_words_is_refused(tmp_path, words):
+    guide = hg.Recommender(READS.but(epochs=1)).fit(searched(10, 0))
+    histories = guide.state.histories
+    other = None if words is None else np.repeat(words, len(histories), 0).astype(np.int32)
+    save_state(replace(guide.state, histories=replace(histories, words=other)), tmp_path / "b")
+    with pytest.raises(BundleError, match="words"):
+        hg.load(tmp_path / "b")
 
 
 def test_a_model_that_does_not_read_them_keeps_none():

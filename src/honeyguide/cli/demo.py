@@ -123,7 +123,7 @@ def _last_met(rec: Any, user: Any) -> list[str]:
     from honeyguide.serve.answers import titled
 
     state = rec.state
-    past = state.histories.of_users(state.users.vocab.numbers([user]))
+    past = state.histories.of_users(state.users.vocab.numbers([user])).seen()
     last = list(dict.fromkeys(past.item[::-1].tolist()))[:SHOWN]  # a view and a purchase are one
     names = [state.items.vocab.names[number - 1] for number in reversed(last)]
     return [title or str(name) for title, name in zip(titled(rec, names), names, strict=True)]

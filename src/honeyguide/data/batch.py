@@ -92,25 +92,25 @@ def examples(events: Interactions, asked: Asked) -> Examples:
     With negatives of their own, users who know every item give no example: there is nothing that
     they like less. Raises CallError for a sequence without an order.
     """
-    counted = events.counting(asked.rule)
     if asked.unit == "sequence":
         if events.order is None:
             raise CallError(
                 "A sequence model needs an order, and the table has none.",
                 "Name a column with --time or --order (--order file if the rows stand in order).",
             )
+        counted = events.counting(asked.rule)
         draw, able = _drawing(counted.pairs(asked.rule), asked)
         windows, targets = _windows(counted, asked.history, able)
         return Sequences(counted, draw, windows, targets)
-    matrix = counted.pairs(asked.rule)
+    matrix = events.pairs(asked.rule)
     if asked.unit == "user row":
         assert asked.negatives == 0, "a user row is compared with all items"
-        return UserRows(counted, matrix, np.flatnonzero(np.diff(matrix.indptr)))
+        return UserRows(matrix, np.flatnonzero(np.diff(matrix.indptr)))
     draw, able = _drawing(matrix, asked)
     users = np.repeat(np.arange(len(able)), np.diff(matrix.indptr))
     items, kept = matrix.indices.astype(np.int64), able[users]
     now = matrix.data[kept] if asked.rule.value == "time" else None
-    return PairRows(counted, users[kept], items[kept], draw, now)
+    return PairRows(users[kept], items[kept], draw, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,6 @@ class PairRows:
     """One example per distinct pair of user and item. now: when each is asked, for rules that value
     a pair by its time."""
 
-    events: Interactions
     users: Int64[np.ndarray, " M"]
     items: Int64[np.ndarray, " M"]
     draw: Draw
@@ -199,7 +198,6 @@ class PairRows:
 class UserRows:
     """One example per user who has any: all the items that count."""
 
-    events: Interactions
     matrix: sp.csr_array
     users: Int64[np.ndarray, " M"]
 

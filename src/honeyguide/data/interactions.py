@@ -4,8 +4,9 @@ Frozen arrays. A change (fewer events, other numbers) is a new value. N events, 
 with PAD.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,12 @@ from honeyguide.data.rule import SEEN, SIGN, Rule
 from honeyguide.data.sorting import by_user
 from honeyguide.data.table import Table
 from honeyguide.data.vocab import PAD, Vocab
-from honeyguide.data.words import word_numbers
+from honeyguide.data.words import of_searches
 from honeyguide.errors import ColumnError, InputError, UnknownName, ValueInColumn
 
 PARTS = {"train": 0, "valid": 1, "test": 2}
+AT_ONCE = 1 << 22  # events for which columns of other types are made at once, some 40 bytes each
+SEARCH = KINDS["search"].number
 _KIND_NUMBERS = {kind.name: kind.number for kind in KINDS.values()}
 
 
@@ -34,8 +37,8 @@ class Interactions:
     models and splits that need an order refuse None. Equal ones keep the order of the table.
     item: PAD for a search, whose words stand in text, and for an item that a given vocabulary does
     not know. time: seconds since 1970. value, propensity: NaN = none. position, session: 0 = none;
-    sessions are numbered in the order of their ids. words: those of text, see data/words.py. A
-    column that says nothing is None.
+    sessions are numbered in the order of their ids. words: those of searches (data/words.py), 0
+    elsewhere. A column that says nothing is None.
     """
 
     users: Vocab
@@ -67,7 +70,7 @@ class Interactions:
             if name not in events.columns:
                 raise ColumnError(name.removesuffix("_id"), name, events.columns, option)
         kind = _kinds(events)
-        no_item = events["item_id"].is_null().to_numpy() & (kind != KINDS["search"].number)
+        no_item = events["item_id"].is_null().to_numpy() & (kind != SEARCH)
         if no_item.any():
             raise ValueInColumn(
                 f"{int(no_item.sum())} of {len(events)} events have no item and are no searches.",
@@ -84,10 +87,13 @@ class Interactions:
                 f"not know, such as {strangers[0]!r}.",
                 "Grow the vocabulary by them first: users.grow(names).",
             )
+        searches = kind == SEARCH
+        item[searches] = PAD
         order = next((name for name in ("time", "order") if name in events.columns), None)
         rank = _sorting(user, events)
         session = events.get_column("session_id", default=None)
         text = events.get_column("text", default=None)
+        words = None if text is None else of_searches(text, searches)
         part = events.get_column("part", default=None)
 
         def column(name: str, dtype: type) -> Any:
@@ -111,9 +117,7 @@ class Interactions:
             position=column("position", np.int32),
             propensity=column("propensity", np.float32),
             text=None if text is None else text.gather(np.arange(len(text))[rank]),
-            words=None
-            if text is None or text.null_count() == len(text)
-            else word_numbers(text)[rank],
+            words=None if words is None else words[rank],
             part=None if part is None else _by_name(part, PARTS, "part of a split")[rank],
         )
 
@@ -147,9 +151,23 @@ class Interactions:
         return replace(self, offsets=_offsets(picked["user"], self.n_users), **picked)
 
     def counting(self, rule: Rule) -> "Interactions":
-        """The events whose kind the rule looks at, of items that have a number."""
-        about = (self.item != PAD) | (self.kind == KINDS["search"].number)
-        return self.only(rule.mask()[self.kind] & about)
+        """The events whose kind the rule looks at, of items that have a number; searches, where it
+        looks at them, that have a word."""
+        counts = rule.mask()[self.kind] & (self.item != PAD)
+        if "search" in rule.kinds:
+            return self.only(counts if self.words is None else counts | (self.words[:, 0] > 0))
+        return replace(self, words=None).only(counts)
+
+    def blocks(self) -> Iterator["Interactions"]:
+        """The events in order in parts of whole users, who are numbered from 0 in each: AT_ONCE
+        events and those that the last user has more."""
+        if len(self) <= AT_ONCE:
+            yield self
+            return
+        full = np.searchsorted(self.offsets, np.arange(AT_ONCE, len(self), AT_ONCE))
+        ends = np.unique([0, *full, self.n_users])
+        for first, last in pairwise(ends):
+            yield self.of_users(np.arange(first, last))
 
     def of_users(self, users: Int64[np.ndarray, " B"]) -> "Interactions":
         """The events of these users, who are now numbered 0 to B - 1 in this order."""
@@ -185,6 +203,14 @@ class Interactions:
 
         A pair whose last event with an opinion speaks against the item is left out.
         """
+        first, *others = (block._pairs(rule) for block in self.blocks())
+        if not others:
+            return first
+        stacked: sp.csr_array = sp.vstack([first, *others], format="csr")
+        stacked.has_canonical_format = True
+        return stacked
+
+    def _pairs(self, rule: Rule) -> sp.csr_array:
         shape = (self.n_users, self.n_items)
         opinion = (rule.mask() & (SIGN != 0))[self.kind] & (self.item != PAD)
         user, item, kind = self.user, self.item, self.kind

@@ -173,9 +173,11 @@ def query(
     )
 
 
-def fingerprints(past: Interactions) -> Int64[np.ndarray, " U"]:
-    """By user: a number that changes when (item, kind) is added or lost; 0 = no history."""
-    return _fingerprints(past, np.arange(len(past)), past.offsets)
+def fingerprints(past: Interactions, rule: Rule | None = None) -> Int64[np.ndarray, " U"]:
+    """By user: a number that changes when (item, kind) is added or lost; 0 = no history. rule: of
+    the events that it counts, None = of all."""
+    blocks = (block if rule is None else block.counting(rule) for block in past.blocks())
+    return np.concatenate([_fingerprints(b, np.arange(len(b)), b.offsets) for b in blocks])
 
 
 def _fingerprints(

@@ -15,8 +15,8 @@ FEWEST = 3  # events that a user must have to give one away
 def sampled_holdout(events: Interactions, seed: int) -> tuple[Interactions, Holdout | None]:
     """The log without one event of every tenth user, and that event as a Holdout.
 
-    The event is the user's last that counts, or a random one where there is no order. None where
-    no user has enough events.
+    The event is the user's last that counts, with what follows it (a later search would tell of
+    it), or a random one where there is no order. None where no user has enough events.
     """
     counted = np.flatnonzero(EVENTS_FOR.mask()[events.kind] & (events.item != PAD))
     user = events.user[counted]
@@ -29,8 +29,11 @@ def sampled_holdout(events: Interactions, seed: int) -> tuple[Interactions, Hold
     size = min(MOST, max(1, len(able) // SHARE))
     chosen = np.sort(draw.choice(able, size, replace=False))
     place = many[chosen] - 1 if events.order else draw.integers(0, many[chosen])
-    held = np.zeros(len(events), dtype=bool)
-    held[counted[first[chosen] + place]] = True
+    rows = counted[first[chosen] + place]
+    edges = np.zeros(len(events) + 1, np.int8)
+    edges[rows] = 1
+    edges[events.offsets[chosen + 1] if events.order else rows + 1] -= 1
+    held = edges[:-1].cumsum(dtype=np.int8) > 0
     learned = events.only(~held)
     kept = holdout(learned, events.only(held), None)
     return learned, kept if len(kept.users) else None

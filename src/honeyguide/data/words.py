@@ -1,21 +1,22 @@
 """The words of searches as numbers, by which a model that reads searches looks them up.
 
-A number is a hash of the word: no vocabulary is kept, a word that comes up after training has one
-too, and what people typed cannot be read from it. Two words may share a number.
+A number is a hash of the word: no vocabulary is kept and what people typed is not stored (but who
+guesses a word can compute its number), and a word that comes up after training has one too. Two
+words may share a number.
 """
 
 from zlib import crc32
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int32
+from jaxtyping import Bool, Int32
 
 NUMBERS = 1 << 13
 """Numbers of words run from 1 to NUMBERS - 1; 0 is no word."""
 MOST = 8
 """Words of a search that are kept, the first ones: queries in shops have two to three on average,
 and each event of a log with searches holds so many numbers (32 bytes)."""
-_WORD = r"[\p{L}\p{N}]+"
+_WORD = r"[\p{L}\p{M}\p{N}]+"
 
 
 def word_numbers(text: pl.Series) -> Int32[np.ndarray, "N MOST"]:
@@ -24,7 +25,8 @@ def word_numbers(text: pl.Series) -> Int32[np.ndarray, "N MOST"]:
     words = (
         pl.DataFrame({"row": np.arange(len(text)), "word": text.cast(pl.String)})
         .drop_nulls()
-        .with_columns(pl.col("word").str.to_lowercase().str.extract_all(_WORD).list.head(MOST))
+        .with_columns(pl.col("word").str.normalize("NFKC").str.to_lowercase())
+        .with_columns(pl.col("word").str.extract_all(_WORD).list.head(MOST))
         .with_columns(place=pl.int_ranges(pl.col("word").list.len()))
         .explode("word", "place")
         .drop_nulls()
@@ -34,3 +36,11 @@ def word_numbers(text: pl.Series) -> Int32[np.ndarray, "N MOST"]:
     number = words["word"].replace_strict(distinct, numbers, return_dtype=pl.Int32)
     found[words["row"].to_numpy(), words["place"].to_numpy()] = number.to_numpy()
     return found
+
+
+def of_searches(
+    text: pl.Series, searches: Bool[np.ndarray, " N"]
+) -> Int32[np.ndarray, "N MOST"] | None:
+    """The same for the texts of searches and 0 for all others; None where that is all there is."""
+    found = word_numbers(text.set(pl.Series(~searches), None))
+    return found if found.any() else None

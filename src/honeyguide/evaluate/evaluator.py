@@ -224,7 +224,8 @@ def _blocks(
     # two workings of the same size, and gaps that the allocator leaves between them (without a
     # fourth share, folding in users over 50,000 items took between 85 and 127 MiB of an allowed
     # 64; with it, 58 to 67); the excluded
-    row_bytes = 96 * lengths + 16 * history.n_items + 16 * depth
+    event_bytes = 96 if history.words is None else 96 + 16 * history.words.shape[1]
+    row_bytes = event_bytes * lengths + 16 * history.n_items + 16 * depth
     if seen is not None:
         row_bytes = row_bytes + 32 * seen.lengths[users]
     order = np.argsort(row_bytes, kind="stable")

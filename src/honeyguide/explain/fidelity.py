@@ -92,6 +92,8 @@ def _places(past: Interactions, order: Int64[np.ndarray, "B L"]) -> Int64[np.nda
     """By event: the place of its item in the order of its person, from 0; behind all if it has
     none."""
     person, place = np.nonzero(order != PAD)
+    if not len(place):  # histories of searches only
+        return np.full(len(past), past.n_items)
     keys = person * past.n_items + order[person, place]
     by_key = np.argsort(keys)
     wanted = past.user.astype(np.int64) * past.n_items + past.item

@@ -248,7 +248,7 @@ class Factors(RowVectors, Learned):
 
     def fingerprinted(self, events: Interactions) -> None:
         """The trained rows are those of these histories."""
-        self.as_of.copy_(torch.from_numpy(fingerprints(events)))
+        self.as_of.copy_(torch.from_numpy(fingerprints(events, self.spec.rule)))
 
 
 @torch.no_grad()

@@ -81,8 +81,7 @@ class LightGCNModel(Factors):
     @torch.no_grad()
     def settle(self, data: TrainingData) -> None:
         """The means over the layers, and what folding in needs."""
-        events = data.interactions.counting(self.spec.rule)
-        self.fingerprinted(events)
+        self.fingerprinted(data.interactions)
         assert self.edges is not None
         users, layer = self.schema.users, self.free()
         mean, feed = layer * self.shares[0], torch.zeros_like(self.feed)

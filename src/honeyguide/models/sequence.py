@@ -149,7 +149,8 @@ class Reader(Protocol):
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event of a history. item: a number of the model, PAD for a search. time: seconds since
-    1970, if known. words: the numbers of a search's words (data/words.py)."""
+    1970, if known. words: the numbers of a search's words (data/words.py); a model that does not
+    read them must not be given searches."""
 
     item: int
     kind: int = VIEW
@@ -171,9 +172,9 @@ class State:
 
 
 class SequenceModel(Vectors, Learned):
-    """items.weight (I, D) is both what goes in and what is asked for. kinds.weight (K, D) and
-    gaps.weight (GAPS, D), words.weight (NUMBERS, D), where the spec wants them: added to what goes
-    in, of words their mean."""
+    """items.weight (I, D) is both what goes in and what is asked for. kinds.weight (K, D),
+    gaps.weight (GAPS, D) and words.weight (NUMBERS, D), each where the spec wants it, are added to
+    what goes in; of several words the mean."""
 
     def __init__(self, spec: SequenceSpec, schema: Schema, reader: Any) -> None:
         super().__init__(spec, schema)

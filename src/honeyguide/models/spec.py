@@ -38,7 +38,8 @@ AnsweredBy = Literal["trained-row", "fold-in", "history"]
 CURES = {  # for data that lack what a model needs
     "order": "Name a column with --time or --order (--order file if the rows stand in order).",
     "time": "Name a column with --time.",
-    "words": "Name the column of what was searched for with --text, and that of kinds with --kind.",
+    "words": "Name the column of what was typed, Columns(text=...) in Python or text in the table, "
+    "and that of kinds, where it says search, with --kind.",
     "value": "Name the column of ratings with --rating, or choose a model of what is taken (mf, "
     "ease).",
 }
@@ -62,7 +63,7 @@ class Spec(Config, ABC):
     causal: ClassVar[bool] = False
     """Whether states stand at every position and no later event changes an earlier one."""
     rule: ClassVar[Rule] = Rule()
-    """Which events count."""
+    """Which events count. A spec whose settings decide it makes it a property."""
     within_items: ClassVar[tuple[str, ...]] = ()
     """Settings that say nothing more once they exceed the number of items (ranks of a matrix)."""
 

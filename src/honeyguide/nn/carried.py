@@ -3,7 +3,7 @@
 Special: values, not places: whoever holds an older one may go on from there (but no two threads at
 once). Rows are written into spare room behind those that are held, and copied only when two go on
 from the same place.
-Letters: N rows side by side, T held along the events, W numbers.
+Letters: N rows side by side, T held along the events, W numbers; B histories of L events, D width.
 """
 
 from collections.abc import Iterable

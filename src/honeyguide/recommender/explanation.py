@@ -144,6 +144,8 @@ def _one(
     nearest = np.argsort(-like, kind="stable")[:most]
     if not rank:
         notes = (_SILENT, *notes)
+    elif not len(found.items):
+        notes = (_SEARCHES, *notes)
     elif not len(carrying):
         notes = (_NONE_ALONE, *notes)
     names, titles = _named(state, np.append(target, found.items))
@@ -201,6 +203,7 @@ _COLUMNS: dict[str, Any] = {
 }
 _SEEN = "It is in the history already, and is ranked with what is not."
 _SILENT = "The history says nothing to this model, so what is popular is shown."
+_SEARCHES = "The history holds searches only, and these are no reasons that could be left out."
 _NONE_ALONE = "No item of the history carries it alone: without any of them it keeps its lead."
 
 

@@ -200,7 +200,7 @@ class Recommender:
             exclude_seen = candidates is None
         exclude = None
         if exclude_seen:
-            exclude = padded_items(scorable(state, people.past), np.arange(len(asked)))
+            exclude = padded_items(scorable(state, people.past).seen(), np.arange(len(asked)))
         allow = None if filter is None else allowed(filter, state.items, state.scorable)
         first = Exhaustive(state.model)
         ranker = Fallback(first, Exhaustive(state.popular), state.scorable)

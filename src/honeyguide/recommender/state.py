@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from jaxtyping import Int32
 
 from honeyguide.bundle import Contents
 from honeyguide.bundle import load as load_bundle
@@ -18,6 +19,7 @@ from honeyguide.data.read import FrameKind
 from honeyguide.data.rule import Rule
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD, Vocab
+from honeyguide.data.words import MOST, NUMBERS
 from honeyguide.errors import BundleError, HoneyguideError
 from honeyguide.evaluate.overlap import Sets
 from honeyguide.explain.nearest import takers
@@ -81,10 +83,9 @@ def save_state(state: State, folder: Path) -> None:
 def kept(events: Interactions, rule: Rule) -> Interactions:
     """Of a log what histories are made of: what was seen and what else the model reads, in the
     columns of HISTORY. Words stay as numbers, and only where searches are read."""
-    read = tuple(name for name, kind in KINDS.items() if kind.seen or name in rule.kinds)
-    words = events.words if "search" in read else None
-    whole = replace(events, position=None, propensity=None, text=None, words=words, part=None)
-    return whole.counting(Rule(kinds=read))
+    kinds = tuple(name for name, kind in KINDS.items() if kind.seen or name in rule.kinds)
+    bare = replace(events, position=None, propensity=None, text=None, part=None)
+    return bare.counting(Rule(kinds=kinds))
 
 
 def load_state(folder: Path) -> State:
@@ -105,6 +106,8 @@ def load_state(folder: Path) -> State:
         items = _features(contents.tables["items"], "item_id", first=PAD + 1)
         users = _features(contents.tables["users"], "user_id", first=0)
         histories = _histories(contents, users.vocab, items.vocab)
+        if "search" in spec.rule.kinds and histories.words is None:
+            raise ValueError("the model reads searches and the histories hold no words")
         _refuse_short(model.schema, histories)
         frame, resolved = contents.documents["about"]["frame"], contents.documents["resolved"]
     except (
@@ -148,7 +151,7 @@ def _histories(contents: Contents, users: Vocab, items: Vocab) -> Interactions:
         value=column("value"),
         time=column("time"),
         session=column("session"),
-        words=column("words"),
+        words=_words(table["words"]) if "words" in table.columns else None,
     )
 
 
@@ -157,6 +160,15 @@ def _whole(column: pl.Series, end: int, dtype: type) -> Any:
     if not column.dtype.is_integer() or not column.is_between(0, end - 1).all():
         raise ValueError(f"{column.name} of the histories holds what is no number of the bundle")
     return column.to_numpy().astype(dtype)
+
+
+def _words(column: pl.Series) -> Int32[np.ndarray, "N W"]:
+    if column.dtype != pl.Array(pl.Int32, MOST):
+        raise ValueError(f"words of the histories are no rows of {MOST} numbers")
+    words: Int32[np.ndarray, "N W"] = column.to_numpy().reshape(-1, MOST)
+    if not ((words >= 0) & (words < NUMBERS)).all():
+        raise ValueError("words of the histories hold what is no number of a word")
+    return words.copy()
 
 
 def _refuse_short(schema: Schema, histories: Interactions) -> None:
