@@ -116,11 +116,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
     "movielens-1m": in_order(0.2),
     "amazon-beauty": {
         **in_order(0.5),
-        "bsarec-decay": [
-            *grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
-            *grid(BSARec(**LONG, weight_decay=0.3), dropout=[0.6]),
-            *grid(BSARec(dropout=0.5, **LONG, weight_decay=0.3), width=[128]),
-        ],
+        "bsarec-decay": grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
     },
     "gowalla": {
         "chebycf-paper": [ChebyCF()],
