@@ -33,6 +33,12 @@ def finals(data: str) -> list[dict[str, Any]]:
     return [one for one in told if "recipe" in one]
 
 
+def cell(cells: dict[str, Any], one: dict[str, Any]) -> str:
+    """What is published for a recipe, or else for its model."""
+    found = cells.get(one["recipe"], cells.get(one["model"]))
+    return " / ".join(map(short, found["values"])) if found else "–"
+
+
 def recipes(data: str, title: str) -> str:
     """What benchmarks/final.py read on test, beside published cells."""
     told = finals(data)
@@ -45,7 +51,6 @@ def recipes(data: str, title: str) -> str:
         read = [one for one in mine if one["metrics"]]
         search = RESULTS / "search" / data / f"{recipe}.json"
         trials = json.loads(search.read_text())["trials"] if search.exists() else []
-        cell = published["cells"].get(recipe)
         if not read:
             rows.append([recipe, f"skipped: {mine[0]['skipped']}", *[""] * (len(metrics) + 4)])
             continue
@@ -54,7 +59,7 @@ def recipes(data: str, title: str) -> str:
                 recipe,
                 *(spread([one["metrics"][name] for one in read]) for name in metrics),
                 str(len(read)),
-                " / ".join(map(short, cell["values"])) if cell else "–",
+                cell(published["cells"], mine[0]),
                 f"{fmean(one['seconds'] for one in read):.0f}",
                 f"{sum(one['seconds'] for one in trials):.0f}" if trials else "–",
                 f"{max(one['peak_memory_mb'] for one in read):.0f}",
@@ -88,9 +93,7 @@ def headline() -> str:
         [
             one["recipe"],
             *(interval(one["metrics"][name]) for name in ("recall@20", "ndcg@20")),
-            " / ".join(map(short, cells[one["recipe"]]["values"]))
-            if one["recipe"] in cells
-            else "–",
+            cell(cells, one),
         ]
         for one in sorted(told, key=lambda one: -one["metrics"]["recall@20"]["mean"])
     ]

@@ -42,7 +42,7 @@ def headline() -> str:
                 collaborative.spread([one["metrics"][metric] for one in mine])
                 for metric in ("hit_rate@10", "ndcg@10")
             ]
-            cell = " / ".join(map(short, cells[name]["values"])) if name in cells else "–"
+            cell = collaborative.cell(cells, mine[0])
             rows.append([title.split(",")[0], name, *values, str(len(mine)), cell])
     if not rows:
         return ""

@@ -42,5 +42,7 @@ def of_searches(
     text: pl.Series, searches: Bool[np.ndarray, " N"]
 ) -> Int32[np.ndarray, "N MOST"] | None:
     """The same for the texts of searches and 0 for all others; None where that is all there is."""
+    if not searches.any():  # reviews, say: nothing as long as the log is made for them
+        return None
     found = word_numbers(text.set(pl.Series(~searches), None))
     return found if found.any() else None
