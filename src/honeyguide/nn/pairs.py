@@ -110,12 +110,10 @@ def _sparse(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _softplus(x):  # type: ignore[no-untyped-def]
-    return max(x, np.float32(0)) + np.log1p(np.exp(-abs(x)))
-
-
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _sigmoid(x):  # type: ignore[no-untyped-def]
-    return np.float32(1) / (np.float32(1) + np.exp(-x))
+    """log(1 + exp(x)), and its slope by x: the sigmoid."""
+    small = np.exp(-abs(x))
+    share = np.float32(1) / (np.float32(1) + small)
+    return max(x, np.float32(0)) + np.log1p(small), share if x > 0 else small * share
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -126,19 +124,19 @@ def _slopes(scores, mode, first, second, out):  # type: ignore[no-untyped-def]
     if mode == 0:
         out[0] = 0
         for n in range(1, len(scores)):
-            apart = scores[0] - scores[n]
-            loss += _softplus(-apart) / many
-            slope = _sigmoid(-apart) / many
-            out[n] = slope
-            out[0] -= slope
+            told, slope = _softplus(scores[n] - scores[0])
+            loss += told / many
+            out[n] = slope / many
+            out[0] -= out[n]
     elif mode <= 2:
         power = first if mode == 2 else one
         share = one / (one + many)
-        loss = power * _softplus(-scores[0]) * share
-        out[0] = -power * _sigmoid(-scores[0]) * share
+        told, slope = _softplus(-scores[0])
+        loss, out[0] = power * told * share, -power * slope * share
         for n in range(1, len(scores)):
-            loss += _softplus(scores[n]) * share
-            out[n] = _sigmoid(scores[n]) * share
+            told, slope = _softplus(scores[n])
+            loss += told * share
+            out[n] = slope * share
     elif mode == 3:
         loss = (one - scores[0]) ** 2
         out[0] = -2 * (one - scores[0])
