@@ -1,0 +1,51 @@
+"""Every model through `compare`, on MovieLens-1M and on Gowalla, by defaults, one seed.
+
+    python family.py movielens-1m
+    python family.py gowalla
+
+Learned models stop after a few epochs (EPOCHS): this tells that all of them run, with what seconds
+and memory, beside each other on one split, and not what they reach; that is told by final.py, with
+settings found on validation. Nothing is chosen by what stands here.
+"""
+
+import argparse
+from typing import Any
+
+import honeyguide as hg
+from _common import record
+from honeyguide.models.spec import LearnedSpec
+from honeyguide.models.table import MODELS
+
+EPOCHS = {"movielens-1m": 3, "gowalla": 2}
+METRICS = {
+    "movielens-1m": ("ndcg@10", "hit_rate@10", "coverage@10"),
+    "gowalla": ("ndcg@20", "recall@20", "coverage@20"),
+}
+
+
+def main() -> None:
+    """One data set."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", choices=EPOCHS)
+    data = parser.parse_args().data
+    learned = [name for name, spec in MODELS.items() if issubclass(spec, LearnedSpec)]
+    found = hg.compare(
+        data,
+        list(MODELS),
+        metrics=METRICS[data],
+        settings={name: {"epochs": EPOCHS[data]} for name in learned},
+        on_result=told,
+    )
+    document = found.document()
+    document.pop("machine")
+    record(f"family_{data.replace('-', '_')}", {"epochs": EPOCHS[data], **document})
+
+
+def told(result: Any) -> None:
+    """A line for each model, so that a long run can be watched."""
+    seconds = None if result.fitted is None else round(result.fitted.seconds, 1)
+    print(result.spec.name, seconds, result.skipped or "", flush=True)
+
+
+if __name__ == "__main__":
+    main()
