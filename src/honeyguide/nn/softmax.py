@@ -137,6 +137,12 @@ def key_of(bits):  # type: ignore[no-untyped-def]
     return bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
 
 
+@njit(cache=True, nogil=True)
+def _short_key_of(bits):  # type: ignore[no-untyped-def]
+    # the same for bf16: half the bytes, half the time
+    return np.int16(bits ^ np.int16(np.int16(bits >> np.int16(15)) & np.int16(0x7FFF)))
+
+
 @njit(cache=True, nogil=True, fastmath=FAST)
 def exponentials_of(lane, power, power_bits, high):  # type: ignore[no-untyped-def]
     """In place exp(lane - high); gives the sum. 2^y = 2^whole (into the exponent's bits) times a
@@ -190,10 +196,10 @@ def _of_bf16(block, highest, sums, items):  # type: ignore[no-untyped-def]
     half = np.int32(16)
     for r in range(len(block)):
         row = block[r, 1:items]
-        key = np.int32(-(2**31))
+        key = np.int16(-(2**15))
         for c in range(len(row)):
-            key = max(key, key_of(np.int32(row[c]) << half))
-        power_bits[0] = key_of(key)
+            key = max(key, _short_key_of(row[c]))
+        power_bits[0] = np.int32(_short_key_of(key)) << half
         high, total = power[0], 0.0
         for start in range(0, len(row), LANE):
             part = row[start : start + LANE]
