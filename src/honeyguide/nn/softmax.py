@@ -3,9 +3,9 @@
 Special: block by block, the gradients are made on the way forward, when the exponentials are at
 hand; what is kept is one block and the two gradients. On a CPU each row of logits is read once
 while it is in cache: largest, exponentials and their sum in one kernel of numba, where torch takes
-five passes over memory. The table is copied to columns in whole cache lines, across: the product
-into rows of 3,417 took 7 times as long as into rows of 3,424. Letters: M targets, B rows, D width,
-I items with PAD (column 0, which is no target), C columns.
+five passes over memory. The table is copied across, to columns in whole cache lines: as it lies,
+the product into rows of 3,417 took twice as long. Letters: M targets, B rows, D width, I items with
+PAD (column 0, which is no target), C columns.
 """
 
 from typing import Any
