@@ -102,6 +102,10 @@ class SequenceSpec(LearnedSpec):
     def drawn(self) -> tuple[int, bool, Sampler]:
         return (0 if self.loss == "softmax" else self.negatives), True, "popularity"
 
+    @property
+    def divisible(self) -> bool:
+        return self.loss == "softmax"
+
 
 class HeadedSpec(SequenceSpec):
     """Settings of sequence models with attention."""

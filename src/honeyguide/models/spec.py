@@ -142,6 +142,12 @@ class LearnedSpec(Spec):
         """Negatives per example, whether the batch shares them, and how they are drawn."""
         return 0, False, "uniform"
 
+    @property
+    def divisible(self) -> bool:
+        """Whether the loss is a mean over targets of which none looks at another example, and all
+        that is drawn is dropout: parts of a batch may then be learned from side by side."""
+        return False
+
     def asked(self) -> Asked:
         """The declaration that data.batch cuts examples by."""
         count, shared, sampling = self.drawn

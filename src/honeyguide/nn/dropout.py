@@ -2,10 +2,12 @@
 
 torch draws one Bernoulli number after another there, on one thread: a third of a SASRec step on two
 cores. Here a counter-based hash gives 32 bits an element, all threads at once; the seed comes from
-torch's generator, so a seeded step repeats exactly, whatever the number of threads.
+torch's generator, or from one of a thread's own, and gives one mask whatever the number of threads.
 """
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,21 @@ from honeyguide.nn.parallel import over_rows
 
 CHUNK = 1 << 16
 HALF = (1 << 32) - 1
+_own = threading.local()  # the generator of a thread that is seeded apart
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Masks of this thread are drawn by this seed, whatever other threads draw meanwhile."""
+    _own.generator = torch.Generator().manual_seed(seed)
+    try:
+        yield
+    finally:
+        _own.generator = None
+
+
+def _drawn_seed() -> int:
+    return int(torch.randint(1 << 62, (), generator=getattr(_own, "generator", None)).item())
 
 
 class Dropout(nn.Module):
@@ -33,8 +50,7 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return dropout(x, self.p)
-        seed = int(torch.randint(1 << 62, ()).item())
-        dropped: Tensor = _Masked.apply(x, self.p, seed)  # type: ignore[no-untyped-call]
+        dropped: Tensor = _Masked.apply(x, self.p, _drawn_seed())  # type: ignore[no-untyped-call]
         return dropped
 
 
@@ -74,8 +90,7 @@ class ReluDropout(Dropout):
     def forward(self, x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         if not self.training or self.p == 0 or x.device.type != "cpu" or x.dtype not in BITS:
             return super().forward(torch.relu(x))
-        seed = int(torch.randint(1 << 62, ()).item())
-        dropped: Tensor = _ReluMasked.apply(x, self.p, seed)  # type: ignore[no-untyped-call]
+        dropped: Tensor = _ReluMasked.apply(x, self.p, _drawn_seed())  # type: ignore[no-untyped-call]
         return dropped
 
 

@@ -4,13 +4,16 @@ Numba's own parallel loops need one of three threading layers, of which the one 
 be entered by two threads at once, as a server would. Plain threads may.
 """
 
+import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import torch
 
+Found = TypeVar("Found")
 ALONE = 64  # below this many rows a thread costs more than it saves
 
 
@@ -37,3 +40,30 @@ def kernel_over_rows(
 ) -> None:
     """Call kernel(*parts, *by) with the same rows of all parts, in pieces as `over_rows` makes."""
     over_rows(len(parts[0]), lambda a, b: kernel(*(part[a:b] for part in parts), *by), block=block)
+
+
+@cache
+def _alone(threads: int) -> ThreadPoolExecutor:
+    # apart from those above: torch keeps for each thread how many it may have beside it
+    return ThreadPoolExecutor(threads, thread_name_prefix="honeyguide-alone")
+
+
+def _forget() -> None:
+    _pool.cache_clear()
+    _alone.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):  # the threads have stayed with the parent
+    os.register_at_fork(after_in_child=_forget)
+
+
+def side_by_side(work: Sequence[Callable[[], Found]]) -> list[Found]:
+    """Call all at once, each in a thread in which torch and `over_rows` work alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # what a thread finds when it first calls torch, it keeps
+    try:
+        jobs = [_alone(len(work)).submit(each) for each in work]
+        wait(jobs)
+    finally:
+        torch.set_num_threads(threads)
+    return [job.result() for job in jobs]

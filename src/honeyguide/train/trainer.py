@@ -33,8 +33,9 @@ from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train import checkpoint
 from honeyguide.train.average import Average
 from honeyguide.train.checkpoint import Progressed, fingerprint
-from honeyguide.train.device import Precision, autocast, choose_device, choose_precision
+from honeyguide.train.device import Precision, choose_device, choose_precision
 from honeyguide.train.disk import writing
+from honeyguide.train.gradients import Gradients
 from honeyguide.train.interruption import interruptions
 from honeyguide.train.journal import Journal
 from honeyguide.train.optimiser import RowAdamW
@@ -155,10 +156,10 @@ class _Run:
         # reading a loss stops a GPU, so there it is done every so many steps
         self.check_every = 1 if device.type == "cpu" else 100
         self.precision = choose_precision(device, training.precision)
-        self.autocast = autocast(device, self.precision)
         model.to(device)
         model.prepare(data)
-        self.parameters = list(model.parameters())
+        self.gradients = Gradients(model, self.examples, device, self.precision)
+        self.parameters = self.gradients.parameters
         self.optimiser = RowAdamW(self.parameters, spec.learning_rate, spec.weight_decay)
         self.average = Average(model, spec.average)
         self.steps = -(-len(self.examples) // spec.batch)
@@ -252,23 +253,14 @@ class _Run:
         return self.state.step % self.spec.accumulate == 0 or self.state.step == self.steps
 
     def _step(self, rows: np.ndarray) -> Tensor:
-        number = step_seed(self.training.seed, self.state.epoch, self.state.step)
-        # not torch.manual_seed, which writes a traceback for each device not yet started (120 us)
-        torch.default_generator.manual_seed(number)
-        if self.device.type == "cuda":
-            torch.cuda.default_generators[self.device.index].manual_seed(number)
+        seed = step_seed(self.training.seed, self.state.epoch, self.state.step)
         try:
-            batch = self.examples.batch(rows, number)
-            if self.device.type != "cpu":
-                batch = batch.to(self.device)
             if self._moved:
-                for parameter in self.parameters:
-                    parameter.grad = None  # zero_grad would open and close a profiler's record
-            with self.autocast:
-                loss: Tensor = self.model.loss(batch)
-            many = self.spec.accumulate
-            (loss if many == 1 else loss / many).backward()  # type: ignore[no-untyped-call]
-            if (self.state.step + 1) % many == 0 or self.state.step + 1 == self.steps:
+                self.gradients.clear()
+            loss = self.gradients.add(rows, seed)
+            if (self.state.step + 1) % self.spec.accumulate == 0 or (
+                self.state.step + 1 == self.steps
+            ):
                 self.optimiser.step()
         except (MemoryError, RuntimeError) as error:
             if not means_too_little_memory(error):
@@ -277,7 +269,7 @@ class _Run:
                 f"There is not enough memory for a step ({self._where()}).",
                 f"Lower batch ({self.spec.batch}) or the model's sizes, or free memory.",
             ) from error
-        return loss.detach()
+        return loss
 
     def _where(self) -> str:
         return f"epoch {self.state.epoch}, step {self.state.step}, counted from 0"
