@@ -117,6 +117,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
     "movielens-1m": in_order(0.2),
     "amazon-beauty": {
         **in_order(0.5),
+        "bsarec-wide": [BSARec(dropout=0.5, width=128, **LONG)],
         "bsarec-decay": grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
     },
     "gowalla": {
@@ -139,10 +140,19 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             *grid(BPR.but(batch=4096, learning_rate=1e-2), l2=[3e-4, 1e-3]),
             *grid(BPR.but(learning_rate=2e-3, start="spectral", patience=5), l2=[1e-3, 3e-3, 1e-2]),
         ],
-        "mf-bpr-32": grid(
-            BPR.but(learning_rate=2e-3, start="spectral", patience=3, epochs=40, negatives=32),
-            l2=[5e-4, 2e-3],
-        ),
+        "mf-bpr-tenth": [
+            MF(
+                loss="bpr",
+                negatives=16,
+                batch=8192,
+                learning_rate=5e-3,
+                l2=1e-3,
+                average=0.99,
+                start="spectral",
+                epochs=100,
+                patience=6,
+            )
+        ],
         "mf-softmax": grid(
             MF(**HOT, start="spectral").but(epochs=25), temperature=[0.1], width=[64]
         ),
