@@ -5,6 +5,7 @@ No number on those pages is typed by hand; a test runs this again and compares.
 
 import _collaborative as collaborative
 import _sequences as sequences
+from _family import family
 from _pages import ROOT, interval, read, table
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -248,6 +249,7 @@ def results_page() -> str:
         "Where vectors start": collaborative.starts(),
         "Growth": collaborative.growth(),
         "MovieLens-1M": movielens(),
+        "All models": family(),
         "The simulated shop": shop(),
         "Tuning": tuning(),
         "Explanations": explanations(),

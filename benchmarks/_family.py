@@ -1,0 +1,41 @@
+"""The page's part on every model through `compare`."""
+
+from typing import Any
+
+from _pages import interval, read, table
+
+SETS = {
+    "movielens-1m": "MovieLens-1M, 5-core, the last item of each user by order",
+    "gowalla": "Gowalla (LightGCN split)",
+}
+
+
+def family() -> str:
+    """A table for each data set."""
+    parts = [(title, read(f"family_{name.replace('-', '_')}")) for name, title in SETS.items()]
+    return "\n".join(_one(title, told) for title, told in parts if told is not None)
+
+
+def _one(title: str, told: dict[str, Any]) -> str:
+    *asked, coverage = told["run"]["metrics"]
+    run = [row for row in told["results"] if not row["skipped"]]
+    rows = [
+        [
+            row["model"],
+            *(interval(row["metrics"][name]) for name in asked),
+            f"{row['metrics'][coverage]['mean']:.3f}".lstrip("0"),
+            row["query"],
+            f"{row['seconds']['fit']:.1f}",
+            f"{row['seconds']['evaluate']:.1f}",
+            f"{row['peak_memory_mb']:.0f}",
+        ]
+        for row in run
+    ]
+    head = ["model", *asked, coverage, "answers rest on", "fit s", "evaluate s", "peak MB"]
+    left = [f"- {row['model']}: {row['skipped']}" for row in told["results"] if row["skipped"]]
+    return (
+        f"{title}: all models by `compare`, defaults, one seed, learned ones stopped after "
+        f"{told['epochs']} epochs. This tells that they run and what they cost, not what they "
+        f"reach (see above for that):\n\n" + table(head, rows) + "\nLeft out, with the reason:\n\n"
+        "" + "\n".join(left) + "\n"
+    )
