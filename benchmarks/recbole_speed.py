@@ -44,7 +44,7 @@ SAME: dict[str, LearnedSpec] = {  # what RecBole trains
 }
 OURS: dict[str, LearnedSpec] = {  # what we would train
     "BPR": MF(learning_rate=2e-2),  # the full softmax
-    "NeuMF": NeuMF(learning_rate=3e-3, average=0.998),
+    "NeuMF": NeuMF(learning_rate=8e-3, batch=2048, average=0.995),
     "LightGCN": LightGCN(similarity="cosine", temperature=0.15, batch=256, learning_rate=2e-2),
     "MultiVAE": MultVAE(width=128, batch=256, learning_rate=2e-3),
 }
