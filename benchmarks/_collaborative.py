@@ -35,7 +35,7 @@ def finals(data: str) -> list[dict[str, Any]]:
 
 def cell(cells: dict[str, Any], one: dict[str, Any]) -> str:
     """What is published for a recipe, or else for its model."""
-    found = cells.get(one["recipe"], cells.get(one["model"]))
+    found = cells.get(one["recipe"].removesuffix("-tenth"), cells.get(one["model"]))
     return " / ".join(map(short, found["values"])) if found else "–"
 
 

@@ -16,7 +16,7 @@ from _common import record
 from honeyguide.models.spec import LearnedSpec
 from honeyguide.models.table import MODELS
 
-EPOCHS = {"movielens-1m": 3, "gowalla": 2}
+EPOCHS = {"movielens-1m": 3, "gowalla": 1}
 METRICS = {
     "movielens-1m": ("ndcg@10", "hit_rate@10", "coverage@10"),
     "gowalla": ("ndcg@20", "recall@20", "coverage@20"),
