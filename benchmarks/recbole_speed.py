@@ -46,7 +46,7 @@ OURS: dict[str, LearnedSpec] = {  # what we would train
     "BPR": MF(learning_rate=2e-2),  # the full softmax
     "NeuMF": NeuMF(learning_rate=8e-3, batch=2048, average=0.995),
     "LightGCN": LightGCN(similarity="cosine", temperature=0.15, batch=256, learning_rate=2e-2),
-    "MultiVAE": MultVAE(width=128, batch=256, learning_rate=2e-3),
+    "MultiVAE": MultVAE(width=128, batch=512, learning_rate=5e-3),
 }
 MEASURED = 3  # epochs of ours, after one to warm up
 
