@@ -6,9 +6,10 @@ Candidates stand in CANDIDATES below, by data set and recipe. A ready-made split
 is searched on a seeded tenth of its training part, Gowalla on pairs that lie together (see
 _together.py), where the best epoch becomes the last one; test is never opened. Every trial is
 kept in benchmarks/results/search/<data>/<recipe>.json; a trial that is there is not run again. Of a
-sequence model there is one candidate, the same for each data set but for its dropout; it is written
-down without a trial. So is the one candidate of a recipe that ends in "tenth", whose epochs no
-trial caps: final.py chooses them on a random tenth of Gowalla's training part.
+sequence model there is one candidate, the same for each data set but for its dropout (and, of a
+recipe that says so, its width); it is written down without a trial. So is the one candidate of a
+recipe that ends in "tenth", whose epochs no trial caps: final.py chooses them on a random tenth of
+Gowalla's training part.
 """
 
 import argparse

@@ -13,6 +13,8 @@ from honeyguide.models.sasrec import SASRec
 from honeyguide.models.sequence import SequenceSpec
 from honeyguide.models.spec import LearnedSpec, Schema
 from honeyguide.nn.parallel import side_by_side
+from honeyguide.train import gradients
+from honeyguide.train.device import Format
 from honeyguide.train.gradients import Gradients
 from honeyguide.train.trainer import build
 from matrices import random_log
@@ -32,26 +34,46 @@ def threads(request):
     torch.set_num_threads(before)
 
 
-def given(spec: LearnedSpec, *, times: int = 1) -> tuple[float, list[torch.Tensor]]:
-    """The loss and the gradients of one batch, added so many times."""
+def prepared(spec: LearnedSpec, precision: Format = "f32") -> Gradients:
     log = random_log()
     model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1).train()
-    asked = examples(log, spec.asked())
-    found = Gradients(model, asked, torch.device("cpu"), "f32")
+    found = Gradients(model, examples(log, spec.asked()), torch.device("cpu"), precision)
     found.clear()
+    return found
+
+
+def given(
+    spec: LearnedSpec, *, times: int = 1, precision: Format = "f32"
+) -> tuple[float, list[torch.Tensor]]:
+    """The loss and the gradients of one batch, added so many times."""
+    found = prepared(spec, precision)
     for _ in range(times):
-        loss = found.add(np.arange(min(len(asked), 40)), seed=7)
+        loss = found.add(np.arange(min(len(found.examples), 40)), seed=7)
     return loss.item(), [p.grad for p in found.parameters if p.grad is not None]
 
 
+@pytest.fixture
+def parts(monkeypatch):
+    """What the threads brought back, one list for each batch that was divided."""
+    seen: list[list[Any]] = []
+
+    def watched(work: Any) -> list[Any]:
+        seen.append(side_by_side(work))
+        return seen[-1]
+
+    monkeypatch.setattr(gradients, "side_by_side", watched)
+    return seen
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_parts_have_the_gradients_of_the_whole(spec, threads):
-    loss, parts = given(spec)
+def test_parts_have_the_gradients_of_the_whole(spec, threads, parts):
+    loss, divided = given(spec)
+    assert [len(each) for each in parts] == [threads]
     torch.set_num_threads(1)
     whole_loss, whole = given(spec)
+    assert len(parts) == 1, "one thread takes the whole"
     assert loss == pytest.approx(whole_loss, rel=1e-5)
-    assert len(parts) == len(whole)
-    for part, wanted in zip(parts, whole, strict=True):
+    for part, wanted in zip(divided, whole, strict=True):
         torch.testing.assert_close(part, wanted, rtol=1e-4, atol=1e-6)
 
 
@@ -63,13 +85,39 @@ def test_accumulated_parts_are_a_mean(spec, threads):
         torch.testing.assert_close(a, b)
 
 
-def test_dropout_repeats_by_seed_and_differs_between_parts(threads):
-    spec = SPECS[0].but(dropout=0.5)
-    runs = [given(spec) for _ in range(4)]
-    for loss, gradients in runs[1:]:
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_a_seed_repeats(spec, threads, precision):
+    runs = [given(spec.but(dropout=0.5), precision=precision) for _ in range(12)]
+    for loss, found in runs[1:]:
         assert loss == runs[0][0]
-        assert all(map(torch.equal, gradients, runs[0][1]))
-    assert runs[0][0] != given(SPECS[0])[0], "nothing was dropped"
+        assert all(map(torch.equal, found, runs[0][1]))
+
+
+def test_parts_drop_other_things(threads, parts):
+    found = prepared(SPECS[0].but(dropout=0.5))
+    same = np.tile(np.arange(8), threads)  # each part the same windows
+    found.add(same, seed=3)
+    assert len({part.loss.item() for part in parts[0]}) == threads
+
+
+def test_a_frozen_parameter_stays_without_a_gradient(threads, parts):
+    found = prepared(SPECS[0])
+    found.moving[0].requires_grad_(False)
+    found = Gradients(found.model, found.examples, found.device, "f32")
+    found.add(np.arange(40), seed=3)
+    assert len(parts) == 1
+    assert [p.grad is None for p in found.parameters] == [True] + [False] * (
+        len(found.parameters) - 1
+    )
+
+
+def test_large_tables_are_not_copied_for_every_thread(threads, parts, monkeypatch):
+    found = prepared(SPECS[0])
+    size = sum(4 * each.numel() for each in found.moving)
+    monkeypatch.setattr(gradients, "COPIES", 2 * size - 1)
+    given(SPECS[0])
+    assert not parts
 
 
 def test_torch_has_its_threads_back(threads):

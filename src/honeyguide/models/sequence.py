@@ -104,7 +104,7 @@ class SequenceSpec(LearnedSpec):
 
     @property
     def divisible(self) -> bool:
-        return self.loss == "softmax"
+        return self.drawn[0] == 0
 
 
 class HeadedSpec(SequenceSpec):

@@ -27,11 +27,12 @@ _own = threading.local()  # the generator of a thread that is seeded apart
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Masks of this thread are drawn by this seed, whatever other threads draw meanwhile."""
+    before = getattr(_own, "generator", None)
     _own.generator = torch.Generator().manual_seed(seed)
     try:
         yield
     finally:
-        _own.generator = None
+        _own.generator = before
 
 
 def _drawn_seed() -> int:

@@ -109,8 +109,8 @@ def _sparse(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _softplus(x):  # type: ignore[no-untyped-def]
-    """log(1 + exp(x)), and its slope by x: the sigmoid."""
+def _softplus_and_slope(x):  # type: ignore[no-untyped-def]
+    """log(1 + exp(x)), and the sigmoid."""
     small = np.exp(-abs(x))
     share = np.float32(1) / (np.float32(1) + small)
     return max(x, np.float32(0)) + np.log1p(small), share if x > 0 else small * share
@@ -124,18 +124,18 @@ def _slopes(scores, mode, first, second, out):  # type: ignore[no-untyped-def]
     if mode == 0:
         out[0] = 0
         for n in range(1, len(scores)):
-            told, slope = _softplus(scores[n] - scores[0])
-            loss += told / many
+            plus, slope = _softplus_and_slope(scores[n] - scores[0])
+            loss += plus / many
             out[n] = slope / many
             out[0] -= out[n]
     elif mode <= 2:
         power = first if mode == 2 else one
         share = one / (one + many)
-        told, slope = _softplus(-scores[0])
-        loss, out[0] = power * told * share, -power * slope * share
+        plus, slope = _softplus_and_slope(-scores[0])
+        loss, out[0] = power * plus * share, -power * slope * share
         for n in range(1, len(scores)):
-            told, slope = _softplus(scores[n])
-            loss += told * share
+            plus, slope = _softplus_and_slope(scores[n])
+            loss += plus * share
             out[n] = slope * share
     elif mode == 3:
         loss = (one - scores[0]) ** 2

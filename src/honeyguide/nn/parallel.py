@@ -5,6 +5,7 @@ be entered by two threads at once, as a server would. Plain threads may.
 """
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
@@ -48,7 +49,12 @@ def _alone(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="honeyguide-alone")
 
 
+_one_at_a_time = threading.Lock()
+
+
 def _forget() -> None:
+    global _one_at_a_time
+    _one_at_a_time = threading.Lock()
     _pool.cache_clear()
     _alone.cache_clear()
 
@@ -58,12 +64,23 @@ if hasattr(os, "register_at_fork"):  # the threads have stayed with the parent
 
 
 def side_by_side(work: Sequence[Callable[[], Found]]) -> list[Found]:
-    """Call all at once, each in a thread in which torch and `over_rows` work alone."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # what a thread finds when it first calls torch, it keeps
-    try:
-        jobs = [_alone(len(work)).submit(each) for each in work]
-        wait(jobs)
-    finally:
-        torch.set_num_threads(threads)
+    """Call all, each in a thread in which torch and `over_rows` work alone. Not to be called from
+    within such work; a second caller waits for the first.
+
+    Torch's number of threads is 1 meanwhile, also for a thread that first calls torch just then.
+    """
+    with _one_at_a_time:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            jobs = [_alone(threads).submit(_by_itself, each) for each in work]
+            wait(jobs)
+        finally:
+            torch.set_num_threads(threads)
     return [job.result() for job in jobs]
+
+
+def _by_itself(work: Callable[[], Found]) -> Found:
+    if torch.get_num_threads() > 1:  # what a thread found when it first called torch, it keeps
+        torch.set_num_threads(1)
+    return work()

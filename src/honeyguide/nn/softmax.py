@@ -1,11 +1,11 @@
 """Cross-entropy among all items, without ever holding all logits.
 
 Special: block by block, the gradients are made on the way forward, when the exponentials are at
-hand; what is kept is one block and the two gradients. On a CPU each row of logits is read once
-while it is in cache: largest, exponentials and their sum in one kernel of numba, where torch takes
-five passes over memory. The table is copied across, to columns in whole cache lines: as it lies,
-the product into rows of 3,417 took twice as long. Letters: M targets, B rows, D width, I items with
-PAD (column 0, which is no target), C columns.
+hand; what is kept is one block, the table across and the two gradients. On a CPU each row of logits
+is read once while it is in cache: largest, exponentials and their sum in one kernel of numba, where
+torch takes five passes over memory. The table is copied across, to columns in whole cache lines: as
+it lies, the product into rows of 3,417 took twice as long. Letters: M targets, B rows, D width, I
+items with PAD (column 0, which is no target), C columns.
 """
 
 from typing import Any
@@ -86,6 +86,7 @@ class _Blocks(torch.autograd.Function):
                 block.index_put_(places, (-1 / scale)[places[0], 0].to(block), accumulate=True)
                 d_states[start:stop] = (block @ across.T) * scale
                 d_across += (part * scale).to(block).T @ block
+            del across, held
             d_table = d_across[:, : len(table)].T.to(table.dtype).contiguous()
             ctx.save_for_backward(d_states.to(states.dtype), d_table)
             ctx.targets = max(len(items), 1)
@@ -99,7 +100,7 @@ class _Blocks(torch.autograd.Function):
         return d_states * scale, d_table * scale, None, None
 
 
-def block_rows(across: Float[Tensor, "D I"], rows: int) -> int:
+def block_rows(across: Float[Tensor, "D C"], rows: int) -> int:
     """How many rows of logits are held at once."""
     if across.device.type != "cpu":
         return min(rows, 8192)

@@ -7,8 +7,8 @@ import torch
 
 from honeyguide.errors import CallError
 
-Narrow = Literal["f32", "bf16"]
-Precision = Literal["auto", Narrow]
+Format = Literal["f32", "bf16"]
+Precision = Literal["auto", Format]
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -48,7 +48,7 @@ def has_amx() -> bool:
     return bool(torch.cpu._is_amx_tile_supported())
 
 
-def choose_precision(device: torch.device, asked: Precision) -> Narrow:
+def choose_precision(device: torch.device, asked: Precision) -> Format:
     """What was asked for; "auto" takes bf16 where the device multiplies it faster than f32."""
     if asked != "auto":
         return asked
@@ -57,7 +57,7 @@ def choose_precision(device: torch.device, asked: Precision) -> Narrow:
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "f32"
 
 
-def autocast(device: torch.device, precision: Narrow) -> AbstractContextManager[object]:
+def autocast(device: torch.device, precision: Format) -> AbstractContextManager[object]:
     """The context in which losses are computed; it may be entered again and again."""
     if precision == "f32":
         return nullcontext()

@@ -19,9 +19,10 @@ from honeyguide.data.vocab import PAD
 from honeyguide.models.spec import LearnedSpec
 from honeyguide.nn.dropout import seeded
 from honeyguide.nn.parallel import side_by_side
-from honeyguide.train.device import Narrow, autocast
+from honeyguide.train.device import Format, autocast
 
 LEAST = 8  # examples in a part, below which operations cost more than they compute
+COPIES = 512 << 20  # bytes that the gradients of all parts together may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,17 @@ class Gradients:
     """How a model's parameters get their gradients."""
 
     def __init__(
-        self, model: Any, examples: Examples, device: torch.device, precision: Narrow
+        self, model: Any, examples: Examples, device: torch.device, precision: Format
     ) -> None:
         spec = model.spec
         assert isinstance(spec, LearnedSpec)
         self.model, self.examples, self.device, self.precision = model, examples, device, precision
-        self.divisible, self.many = spec.divisible and device.type == "cpu", spec.accumulate
+        self.many = spec.accumulate
         self.parameters = list(model.parameters())
+        self.moving = [each for each in self.parameters if each.requires_grad]
+        size = sum(each.numel() * each.element_size() for each in self.moving)
+        divided = spec.divisible and device.type == "cpu"
+        self.most = COPIES // max(size, 1) if divided else 1
 
     def clear(self) -> None:
         """No gradient stands at any parameter."""
@@ -57,9 +62,9 @@ class Gradients:
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.default_generators[self.device.index].manual_seed(seed)
-        threads = min(torch.get_num_threads(), len(rows) // LEAST)
-        if self.divisible and threads > 1:
-            return self._in_parts(np.array_split(rows, threads), seed)
+        parts = min(torch.get_num_threads(), len(rows) // LEAST, self.most)
+        if parts > 1:
+            return self._in_parts(np.array_split(rows, parts), seed)
         loss = self._loss(rows, seed)[0]
         (loss if self.many == 1 else loss / self.many).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
@@ -73,24 +78,29 @@ class Gradients:
         return loss, batch.target
 
     def _in_parts(self, rows: list[np.ndarray], seed: int) -> Tensor:
-        parts = side_by_side([partial(self._part, each, seed + n) for n, each in enumerate(rows)])
+        work = [partial(self._part, each, seed ^ n) for n, each in enumerate(rows)]
+        try:
+            parts = side_by_side(work)
+        finally:
+            torch.clear_autocast_cache()
         total = max(sum(part.targets for part in parts), 1)
         shares = [part.targets / total for part in parts]
-        for parameter, found in zip(
-            self.parameters, zip(*(part.gradients for part in parts), strict=True), strict=True
-        ):
-            for gradient, share in zip(found, shares, strict=True):
+        for part, share in zip(parts, shares, strict=True):
+            for parameter, gradient in zip(self.moving, part.gradients, strict=True):
                 if gradient is None:
                     continue
-                if parameter.grad is None:
-                    parameter.grad = gradient * (share / self.many)
-                else:
-                    parameter.grad.add_(gradient, alpha=share / self.many)
-        told = [part.loss * share for part, share in zip(parts, shares, strict=True)]
-        return torch.stack(told).sum()
+                if parameter.grad is None:  # laid out as the parameter is: the optimiser trusts it
+                    parameter.grad = torch.zeros_like(parameter)
+                parameter.grad.add_(gradient, alpha=share / self.many)
+        return torch.stack([part.loss * by for part, by in zip(parts, shares, strict=True)]).sum()
 
     def _part(self, rows: np.ndarray, seed: int) -> _Part:
-        with seeded(seed):
-            loss, target = self._loss(rows, seed)
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        # weights cast by autocast are kept for all threads, until the first one leaves: none does
+        torch.autocast_increment_nesting()
+        try:
+            with seeded(seed):
+                loss, target = self._loss(rows, seed)
+            gradients = torch.autograd.grad(loss, self.moving, allow_unused=True)
+        finally:
+            torch.autocast_decrement_nesting()
         return _Part(loss.detach(), int((target != PAD).sum()), gradients)
