@@ -32,15 +32,14 @@ def _one(title: str, told: dict[str, Any]) -> str:
         for row in run
     ]
     head = ["model", *asked, coverage, "answers rest on", "fit s", "evaluate s", "peak MB"]
-    left = [
-        f"- left out: {row['model']}: {row['skipped']}" for row in told["results"] if row["skipped"]
-    ]
+    left = [f"- {row['model']}: {row['skipped']}" for row in told["results"] if row["skipped"]]
+    left += [f"- {name}: would take longer than all others together" for name in told["left_out"]]
     return (
-        f"{title}: all models by `compare`, defaults, one seed, learned ones stopped after "
+        f"{title}: all models by `compare`, defaults, one seed, whatever has epochs stopped after "
         f"{told['epochs']} epochs. This tells that they run and what they cost, not what they "
         f"reach (see above for that):\n\n"
         + table(head, rows)
-        + ("\n" if left else "")
-        + "\n".join(left)
+        + "\nNot run:\n\n"
+        + "\n".join(left or ["- nothing was left out"])
         + "\n"
     )

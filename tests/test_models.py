@@ -49,7 +49,9 @@ SMALL_NEUMF = NeuMF(
 )
 # the days of the checkerboard differ, its hours do not
 SMALL_CP = CP(context="weekday", width=2, epochs=30, learning_rate=0.03, batch=64)
-SMALL_CONV = ConvNCF(width=4, channels=4, epochs=15, learning_rate=0.02, batch=64, l2=0.03)
+# few epochs: what a user has not taken of their own block is drawn as a negative, too, and is learned
+# by heart with more of them
+SMALL_CONV = ConvNCF(width=4, channels=4, epochs=3, learning_rate=0.01, batch=64, l2=0.03)
 SMALL_VAE = MultVAE(
     width=4, hidden=(8,), epochs=60, learning_rate=0.01, batch=32, dropout=0.2, beta=0.02, warmup=50
 )
@@ -98,7 +100,9 @@ DECLARED: dict[str, dict[str, Declared]] = {
     },
     "convncf": {
         "convncf": Declared(SMALL_CONV),
-        "convncf-random": Declared(SMALL_CONV.but(start="random", width=8)),
+        "convncf-random": Declared(
+            SMALL_CONV.but(start="random", width=8, epochs=15, learning_rate=0.02)
+        ),
     },
     "mult-vae": {"mult-vae": Declared(SMALL_VAE)},
     "dmf": {
@@ -113,7 +117,8 @@ DECLARED: dict[str, dict[str, Declared]] = {
     "xsimgcl": {"xsimgcl": Declared(XSimGCL(**SMALL_GCN.but(layers=2).model_dump()))},
     "spectral-mf": {
         "spectral-mf": Declared(
-            SpectralMF(width=4, rank=4, k=30, epochs=30, learning_rate=0.05, batch=64)
+            # two blocks are two directions; a third would be any, and differ with the last bit
+            SpectralMF(width=2, rank=2, k=30, epochs=30, learning_rate=0.05, batch=64)
         )
     },
     "sparse-fc": {
