@@ -49,9 +49,9 @@ SMALL_NEUMF = NeuMF(
 )
 # the days of the checkerboard differ, its hours do not
 SMALL_CP = CP(context="weekday", width=2, epochs=30, learning_rate=0.03, batch=64)
-# few epochs: what a user has not taken of their own block is drawn as a negative, too, and with
-# more of them is learned by heart
-SMALL_CONV = ConvNCF(width=4, channels=4, epochs=3, learning_rate=0.01, batch=64, l2=0.03)
+# Few epochs: what a user has not taken of their own block is drawn as a negative, too, and in more
+# of them is learned by heart. With fewer channels every other draw does not learn the board.
+SMALL_CONV = ConvNCF(width=4, channels=32, epochs=3, learning_rate=0.005, batch=64, l2=0.03)
 SMALL_VAE = MultVAE(
     width=4, hidden=(8,), epochs=60, learning_rate=0.01, batch=32, dropout=0.2, beta=0.02, warmup=50
 )
@@ -101,7 +101,7 @@ DECLARED: dict[str, dict[str, Declared]] = {
     "convncf": {
         "convncf": Declared(SMALL_CONV),
         "convncf-random": Declared(
-            SMALL_CONV.but(start="random", width=8, epochs=15, learning_rate=0.02)
+            SMALL_CONV.but(start="random", width=8, channels=4, epochs=15, learning_rate=0.02)
         ),
     },
     "mult-vae": {"mult-vae": Declared(SMALL_VAE)},
