@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from _pages import interval, read, table
+from _pages import COSTS, costs, interval, read, table
 
 SETS = {
     "movielens-1m": "MovieLens-1M, 5-core, the last item of each user by order",
@@ -24,14 +24,11 @@ def _one(title: str, told: dict[str, Any]) -> str:
             row["model"],
             *(interval(row["metrics"][name]) for name in asked),
             f"{row['metrics'][coverage]['mean']:.3f}".lstrip("0"),
-            row["query"],
-            f"{row['seconds']['fit']:.1f}",
-            f"{row['seconds']['evaluate']:.1f}",
-            f"{row['peak_memory_mb']:.0f}",
+            *costs(row),
         ]
         for row in run
     ]
-    head = ["model", *asked, coverage, "answers rest on", "fit s", "evaluate s", "peak MB"]
+    head = ["model", *asked, coverage, *COSTS]
     left = [f"- {row['model']}: {row['skipped']}" for row in told["results"] if row["skipped"]]
     left += [f"- {name}: would take longer than all others together" for name in told["left_out"]]
     return (

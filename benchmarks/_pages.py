@@ -32,3 +32,12 @@ def interval(value: dict[str, float | None]) -> str:
     if low is None or high is None:
         return short(mean)
     return f"{short(mean)} ({short(low)}–{short(high)})"
+
+
+COSTS = ["answers rest on", "fit s", "evaluate s", "peak MB"]
+
+
+def costs(row: dict[str, Any]) -> list[str]:
+    """What `compare` tells of a model beside its metrics, for columns named COSTS."""
+    fit, evaluate = (f"{row['seconds'][name]:.1f}" for name in ("fit", "evaluate"))
+    return [row["query"], fit, evaluate, f"{row['peak_memory_mb']:.0f}"]

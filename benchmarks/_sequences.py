@@ -30,9 +30,8 @@ def headline() -> str:
         told = [one for one in collaborative.finals(data) if one["metrics"]]
         models = {one["recipe"]: one["model"] for one in told}
         # of a model the recipe with the most seeds (the best of few is luck), then by validation
-        standing = {name: _standing(told, name) for name in models}
-        best = {models[name]: name for name in sorted(models, key=lambda name: standing[name])}
-        names = best.values()
+        rising = sorted(models, key=lambda name: _standing(told, name))
+        names = {models[name]: name for name in rising}.values()
         means = {name: fmean(_ndcg(one) for one in told if one["recipe"] == name) for name in names}
         cells = published[data]["cells"]
         for name in sorted(means, key=lambda name: -means[name])[:3]:

@@ -6,7 +6,7 @@ No number on those pages is typed by hand; a test runs this again and compares.
 import _collaborative as collaborative
 import _sequences as sequences
 from _family import family
-from _pages import ROOT, interval, read, table
+from _pages import COSTS, ROOT, costs, interval, read, table
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
@@ -21,15 +21,12 @@ def movielens() -> str:
             row["model"],
             interval(row["metrics"]["hit_rate@10"]),
             interval(row["metrics"]["ndcg@10"]),
-            row["query"],
-            f"{row['seconds']['fit']:.1f}",
-            f"{row['seconds']['evaluate']:.1f}",
-            f"{row['peak_memory_mb']:.0f}",
+            *costs(row),
         ]
         for row in told["results"]
         if not row["skipped"]
     ]
-    head = ["model", "HR@10", "nDCG@10", "answers rest on", "fit s", "evaluate s", "peak MB"]
+    head = ["model", "HR@10", "nDCG@10", *COSTS]
     users = told["data"]["test_users"]
     return (
         f"MovieLens-1M, 5-core, last item of each of {users:,} users by order, whole catalogue "

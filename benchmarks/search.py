@@ -90,6 +90,10 @@ def grid(spec: Spec, **choices: list[Any]) -> list[Spec]:
 
 WIDE = ChebyCF(rank=1024, user_power=0.3, ideal=0.4)
 BPR = MF(loss="bpr", negatives=1, batch=2048, learning_rate=5e-3, epochs=150)
+# large batches with several negatives, and the mean of the weights, from the leading directions
+LARGE: dict[str, Any] = {"batch": 8192, "average": 0.99, "start": "spectral", "patience": 6}
+MANY = MF(loss="bpr", negatives=16, learning_rate=5e-3, l2=1e-3)
+GRAPH = LightGCN(loss="bpr", negatives=4, learning_rate=0.015)
 SHORT: dict[str, Any] = {"epochs": 60, "patience": 5}
 TIMED = CP(start="spectral", **SHORT)
 HOT: dict[str, Any] = {"similarity": "cosine", "epochs": 120, "patience": 5}
@@ -141,19 +145,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             *grid(BPR.but(batch=4096, learning_rate=1e-2), l2=[3e-4, 1e-3]),
             *grid(BPR.but(learning_rate=2e-3, start="spectral", patience=5), l2=[1e-3, 3e-3, 1e-2]),
         ],
-        "mf-bpr-tenth": [
-            MF(
-                loss="bpr",
-                negatives=16,
-                batch=8192,
-                learning_rate=5e-3,
-                l2=1e-3,
-                average=0.99,
-                start="spectral",
-                epochs=100,
-                patience=6,
-            )
-        ],
+        "mf-bpr-tenth": [MANY.but(**LARGE)],
         "mf-softmax": grid(
             MF(**HOT, start="spectral").but(epochs=25), temperature=[0.1], width=[64]
         ),
@@ -170,23 +162,8 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             *grid(LightGCN(start="spectral", epochs=40, patience=3), l2=[0.1, 0.4], layers=[3]),
             *grid(LightGCN(start="spectral", epochs=40, patience=3), l2=[0.1], layers=[2]),
         ],
-        "lightgcn-bpr": grid(
-            LightGCN(loss="bpr", batch=8192, average=0.99, start="spectral", epochs=60, patience=4),
-            negatives=[4],
-            learning_rate=[0.015],
-        ),
-        "lightgcn-bpr-tenth": [
-            LightGCN(
-                loss="bpr",
-                batch=8192,
-                negatives=4,
-                learning_rate=0.015,
-                average=0.99,
-                start="spectral",
-                epochs=100,
-                patience=6,
-            )
-        ],
+        "lightgcn-bpr": [GRAPH.but(**LARGE).but(epochs=60, patience=4)],
+        "lightgcn-bpr-tenth": [GRAPH.but(**LARGE)],
         "mult-vae": grid(MultVAE(epochs=60, batch=512, patience=4), beta=[0.2]),
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
         "spectral-mf": grid(

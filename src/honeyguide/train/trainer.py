@@ -2,8 +2,7 @@
 
 Every random number depends on (seed, epoch, step) and, for dropout in a divided batch, the number
 of threads, so a run that was killed goes on bit for bit as if it had not been (same machine, same
-versions, same number of threads). The caller's own
-random state is left as it was.
+versions, same number of threads). The caller's own random state is left as it was.
 """
 
 import threading
