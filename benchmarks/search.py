@@ -119,7 +119,7 @@ def in_order(dropout: float) -> dict[str, list[Spec]]:
 
 
 CANDIDATES: dict[str, dict[str, list[Spec]]] = {
-    "movielens-1m": in_order(0.2),
+    "movielens-1m": {**in_order(0.2), "sasrec-dry": [SASRec(dropout=0.1, **LONG)]},
     "amazon-beauty": {
         **in_order(0.5),
         "bsarec-wide": [BSARec(dropout=0.5, width=128, **LONG)],
@@ -164,7 +164,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         ],
         "lightgcn-bpr": [GRAPH.but(**LARGE).but(epochs=60, patience=4)],
         "lightgcn-bpr-tenth": [GRAPH.but(**LARGE)],
-        "mult-vae": grid(MultVAE(epochs=60, batch=512, patience=4), beta=[0.2]),
+        "mult-vae-tenth": [MultVAE(epochs=60, batch=512, patience=4)],
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
         "spectral-mf": grid(
             SpectralMF(rank=512, user_power=0.3, ideal=0.4, beta=0.45, epochs=20, patience=4),

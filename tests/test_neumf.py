@@ -9,6 +9,9 @@ import torch
 from honeyguide.data.batch import examples
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.spec import Schema
+from honeyguide.nn import losses, perceptron
+from honeyguide.nn.causal import BITS
+from honeyguide.nn.dropout import drawn_by
 from honeyguide.train.trainer import build
 from matrices import everyone, fitted, random_log
 
@@ -63,18 +66,75 @@ def test_scores_by_blocks_are_the_same(monkeypatch):
     torch.testing.assert_close(model.score(asked).detach(), whole, rtol=1e-5, atol=1e-6)
 
 
-def test_the_whole_catalogue_at_once_gives_the_same_gradients():
+@pytest.mark.parametrize("loss", ["bce", "bpr"])
+@pytest.mark.parametrize("hidden", [(6, 3), (5,), (8, 6, 3)])
+@pytest.mark.parametrize("parts", ["both", "gmf", "mlp"])
+def test_the_kernel_gives_the_loss_and_the_gradients_of_the_formulas(parts, hidden, loss):
+    log, spec = random_log(), SMALL.but(parts=parts, hidden=hidden, loss=loss, l2=0.1)
+    batch = examples(log, spec.asked()).batch(np.arange(40), seed=3)
+    asked = torch.cat([batch.target, batch.negatives[:, 0]], 1)
+    model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1).train()
+    with torch.no_grad():  # far from where every relu is shut
+        for parameter in model.parameters():
+            parameter.mul_(10)
+    told = model.loss(batch)
+    told.backward()
+    given = {name: p.grad.to_dense() for name, p in model.named_parameters()}
+    model.zero_grad()
+    users, items = model.user(batch.query.user), model.items(asked)
+    scores = model._scores(users, *model._given_by(items))
+    plain = getattr(losses, loss)(scores[:, 0], scores[:, 1:])
+    plain = plain + 0.1 * (users.square().sum(1) + items.square().sum(2).mean(1)).mean()
+    plain.backward()
+    torch.testing.assert_close(told, plain)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(given[name], parameter.grad, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["first", "further"])
+def test_half_of_the_hidden_values_are_dropped_and_the_rest_doubled(layer):
+    ones, places = np.ones((1000, 64), np.float32), np.arange(1000, dtype=np.int32)
+    (bits, *shifts), by = BITS[torch.float32], drawn_by(3, 0.5)
+    rows = torch.ones(1000, 64).view(bits).numpy()
+    if layer == "first":
+        made = np.empty_like(rows)
+        half = np.full_like(ones[0], -0.5)
+        perceptron._first(rows, rows, places, places, half, made, *by, np.float32(2), *shifts)
+        expected = 3
+    else:
+        made = rows
+        perceptron._further(rows, np.ones(64, np.float32), *by, np.float32(2), *shifts)
+        expected = 4
+    told = made.view(np.float32)
+    assert set(np.unique(told)) == {0, expected}
+    assert 0.48 < (told == 0).mean() < 0.52
+
+
+def test_in_bf16_the_kernel_gives_what_f32_gives_but_for_rounding():
+    log, spec = random_log(), SMALL.but(hidden=(16, 8), l2=0.1)
+    batch = examples(log, spec.asked()).batch(np.arange(40), seed=3)
+    model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1).train()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(10)
+    seen = []
+    for narrow in (False, True):
+        model.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow):
+            loss = model.loss(batch)
+        loss.backward()
+        seen.append([loss, *(p.grad.to_dense() for p in model.parameters())])
+    for wide, narrow in zip(*seen, strict=True):
+        assert (wide - narrow).norm() <= 0.1 * wide.norm()
+
+
+def test_a_weight_that_is_not_a_number_is_seen_in_the_loss():
     log = random_log()
     batch = examples(log, SMALL.asked()).batch(np.arange(40), seed=3)
-    grads = []
-    for whole in (True, False):
-        model: Any = build(SMALL.but(l2=0.1), Schema(users=log.n_users, items=log.n_items), 1)
-        model.train()
-        model.whole = whole
-        model.loss(batch).backward()
-        grads.append({name: p.grad.to_dense() for name, p in model.named_parameters()})
-    for name, grad in grads[0].items():
-        torch.testing.assert_close(grad, grads[1][name], msg=name)
+    model: Any = build(SMALL, Schema(users=log.n_users, items=log.n_items), 1).train()
+    with torch.no_grad():
+        model.items.weight.fill_(float("nan"))
+    assert model.loss(batch).isnan()
 
 
 def test_a_last_batch_smaller_than_the_catalogue_is_trained_on():

@@ -21,6 +21,7 @@ from honeyguide.data.rule import SIGN, Rule
 from honeyguide.data.sample import Negatives, Sampler
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError
+from honeyguide.shapes import rounded_up
 
 Unit = Literal["pair", "user row", "sequence"]
 
@@ -101,7 +102,8 @@ def examples(events: Interactions, asked: Asked) -> Examples:
         counted = events.counting(asked.rule)
         draw, able = _drawing(counted.pairs(asked.rule), asked)
         windows, targets = _windows(counted, asked.history, able)
-        return Sequences(counted, draw, windows, targets)
+        longest = int(np.diff(windows, axis=1).max(initial=1)) - 1
+        return Sequences(counted, draw, windows, targets, longest)
     matrix = events.pairs(asked.rule)
     if asked.unit == "user row":
         assert asked.negatives == 0, "a user row is compared with all items"
@@ -229,13 +231,14 @@ class Sequences:
 
     windows: (W, 2) first and one-past-last event row. A user longer than the history gives
     several windows, so that every event but the first is a target exactly once. An event that
-    does not speak for its item is read and never asked for.
+    does not speak for its item is read and never asked for. longest: the most that one asks.
     """
 
     events: Interactions
     draw: Draw
     windows: Int64[np.ndarray, "W 2"]
     targets: int
+    longest: int
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -246,7 +249,7 @@ class Sequences:
     def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
         first, last = self.windows[rows].T
         lengths = last - first - 1
-        width = int(lengths.max())
+        width = min(rounded_up(int(lengths.max())), self.longest)
         places = first[:, None] + np.minimum(np.arange(width), lengths[:, None] - 1)
         real = np.arange(width) < lengths[:, None]
         events, users = self.events, self.events.user[first].astype(np.int64)

@@ -7,6 +7,8 @@ with about as many events in each batch, so that each target counts the same.
 import numpy as np
 from jaxtyping import Int64
 
+from honeyguide.shapes import rounded
+
 POOL = 16  # batches whose windows are sorted together; more would leave less to chance
 
 
@@ -28,8 +30,15 @@ def by_length(
         count = -(-len(some) // batch)
         so_far = np.cumsum(lengths[some])
         ends = np.searchsorted(so_far, so_far[-1] * np.arange(1, count) / count)
-        # at least one window in each
-        number = np.arange(1, count)
-        ends = np.maximum.accumulate(np.maximum(ends, 1) - number) + number
-        batches += np.split(some, np.minimum(ends, len(some) - count + number))
+        batches += np.split(some, _evened(ends, len(some)))
     return [batches[number] for number in draw.permutation(len(batches))]
+
+
+def _evened(ends: Int64[np.ndarray, " N"], total: int) -> list[int]:
+    """Batches of sizes that come again (see shapes.py), and at least one window in each."""
+    told: list[int] = []
+    for number, end in enumerate(ends.tolist()):
+        before = told[-1] if told else 0
+        size = rounded(max(end - before, 1))
+        told.append(min(before + size, total - len(ends) + number))
+    return told

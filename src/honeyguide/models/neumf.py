@@ -3,18 +3,15 @@
 He et al. 2017, "Neural collaborative filtering": GMF, MLP and NeuMF by the setting `parts`.
 Differences: both parts are trained together from the start, the factorisation from spectral vectors
 where the paper trains it alone first; the first layer of the perceptron is taken apart into what
-the user and what the item give to it, so that a user's share is computed once for all items, and,
-where a batch looks up more items than there are, an item's once for the batch (the vectors of items
-then take dense Adam); a history other than the trained one gives a user row by a linear map of the
-vectors of its items (folding.py).
+the user and what the item give to it, so that the share of each is computed once; a history other
+than the trained one gives a user row by a linear map of the vectors of its items (folding.py).
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from honeyguide.config import Choice, Range
 from honeyguide.data.batch import Batch, Unit
@@ -37,6 +34,7 @@ from honeyguide.models.spec import (
 )
 from honeyguide.nn import losses
 from honeyguide.nn.dropout import ReluDropout
+from honeyguide.nn.perceptron import Told, told
 from honeyguide.types import NEVER
 
 NOISE = 0.01
@@ -95,9 +93,6 @@ class NeuMFModel(MappedRows, Learned):
         with torch.no_grad():  # noise of .01, as in the paper
             for table in (self.user.weight, self.items.weight):
                 table.mul_(NOISE / DEVIATION)
-        # for the whole training, lest the items' gradient change its kind with a small last batch
-        many = spec.batch * (1 + spec.negatives) > schema.items
-        self.whole = many and spec.parts != "gmf"
         # starts as a plain factorisation
         self.of_factors = nn.Parameter(torch.ones(spec.width)) if spec.parts != "mlp" else None
         self.perceptron = _Perceptron(spec) if spec.parts != "gmf" else None
@@ -111,28 +106,23 @@ class NeuMFModel(MappedRows, Learned):
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         assert batch.negatives is not None
         asked = torch.cat([batch.target, batch.negatives[:, 0]], 1)  # (B, 1 + N)
-        users = looked_up(self.user.weight, batch.query.user)
-        told = {"bce": losses.bce, "bpr": losses.bpr}[self.settings.loss]
-        scores = self._scores(users, *self._given_by(asked)).float()
-        loss = told(scores[:, 0], scores[:, 1:])
-        if self.settings.l2 == 0:
-            return loss
-        items = looked_up(self.items.weight, asked)
-        size = users.square().sum(1) + items.square().sum(2).mean(1)
-        return loss.add(size.mean(), alpha=self.settings.l2)
+        spec, users, items = self.settings, self.user.weight, self.items.weight
+        if users.device.type == "cpu":
+            layers = [] if self.perceptron is None else self.perceptron.layers()
+            how = Told(spec.loss, spec.l2, spec.dropout)
+            return told(users, items, batch.query.user, asked, self.of_factors, layers, how)
+        rows, others = looked_up(users, batch.query.user), looked_up(items, asked)
+        scores = self._scores(rows, *self._given_by(others)).float()
+        loss = {"bce": losses.bce, "bpr": losses.bpr}[spec.loss](scores[:, 0], scores[:, 1:])
+        size = rows.square().sum(1) + others.square().sum(2).mean(1)
+        return loss.add(size.mean(), alpha=spec.l2)
 
     def _given_by(
-        self, asked: Int64[Tensor, "B C"]
-    ) -> tuple[Float[Tensor, "B C D"] | None, Float[Tensor, "B C H"] | None]:
-        """What items give to the factorisation and to the first layer of the perceptron. Where a
-        batch looks up more items than there are, that layer takes the whole catalogue once."""
-        width, table = self.settings.width, self.items.weight
-        if self.training and self.whole:
-            assert self.perceptron is not None
-            factors = None if self.of_factors is None else embedding(asked, table[:, :width])
-            return factors, embedding(asked, self.perceptron.of_item(table[:, -width:]))
-        rows = self._parted(looked_up(table, asked))
-        return rows[0], None if self.perceptron is None else self.perceptron.of_item(rows[-1])
+        self, rows: Float[Tensor, "B C E"]
+    ) -> tuple[Float[Tensor, "B C D"], Float[Tensor, "B C H"] | None]:
+        """What items give to the factorisation and to the first layer of the perceptron."""
+        parts = self._parted(rows)
+        return parts[0], None if self.perceptron is None else self.perceptron.of_item(parts[-1])
 
     def _parted(self, rows: Float[Tensor, "*N E"]) -> tuple[Tensor, ...]:
         """What is for the factorisation and what for the perceptron. Two slices would each bring
@@ -142,13 +132,12 @@ class NeuMFModel(MappedRows, Learned):
     def _scores(
         self,
         users: Float[Tensor, "B E"],
-        factors: Float[Tensor, "B C D"] | None,
+        factors: Float[Tensor, "B C D"],
         first: Float[Tensor, "B C H"] | None,
     ) -> Float[Tensor, "B C"]:
         """Of C items for each user; users hold both halves."""
         scores, parts = users.new_zeros(()), self._parted(users)
         if self.of_factors is not None:
-            assert factors is not None
             weighed = parts[0] * self.of_factors
             # a batched product of so small matrices takes ten times as long
             scores = scores + (weighed[:, None] * factors).sum(-1)
@@ -173,7 +162,7 @@ class NeuMFModel(MappedRows, Learned):
         return never_pad(scores)
 
     def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
-        scores = self._scores(self.query_rows(query), *self._given_by(items))
+        scores = self._scores(self.query_rows(query), *self._given_by(self.items(items)))
         return scores.masked_fill(items == PAD, NEVER)
 
 
@@ -189,6 +178,13 @@ class _Perceptron(nn.Module):
         self.deeper = nn.ModuleList(nn.Linear(a, b) for a, b in sizes)
         self.out = nn.Linear(spec.hidden[-1], 1, bias=spec.loss == "bce")
         self.relu = ReluDropout(spec.dropout)
+
+    def layers(self) -> list[Tensor]:
+        """What the kernel is told: weights and biases in the order in which they are applied."""
+        sides = [self.of_user.weight, self.of_item.weight, self.of_user.bias]
+        others: list[Any] = [*self.deeper, self.out]
+        further = [part for layer in others for part in (layer.weight, layer.bias)]
+        return [*sides, *(part for part in further if part is not None)]
 
     def forward(self, first: Float[Tensor, "*N H"]) -> Float[Tensor, "*N"]:
         hidden: Tensor = self.relu(first)

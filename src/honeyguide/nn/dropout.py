@@ -35,7 +35,7 @@ def seeded(seed: int) -> Iterator[None]:
         _own.generator = before
 
 
-def _drawn_seed() -> int:
+def drawn_seed() -> int:
     return int(torch.randint(1 << 62, (), generator=getattr(_own, "generator", None)).item())
 
 
@@ -51,7 +51,7 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return dropout(x, self.p)
-        dropped: Tensor = _Masked.apply(x, self.p, _drawn_seed())  # type: ignore[no-untyped-call]
+        dropped: Tensor = _Masked.apply(x, self.p, drawn_seed())  # type: ignore[no-untyped-call]
         return dropped
 
 
@@ -91,7 +91,7 @@ class ReluDropout(Dropout):
     def forward(self, x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         if not self.training or self.p == 0 or x.device.type != "cpu" or x.dtype not in BITS:
             return super().forward(torch.relu(x))
-        dropped: Tensor = _ReluMasked.apply(x, self.p, _drawn_seed())  # type: ignore[no-untyped-call]
+        dropped: Tensor = _ReluMasked.apply(x, self.p, drawn_seed())  # type: ignore[no-untyped-call]
         return dropped
 
 
@@ -124,7 +124,7 @@ class _ReluMasked(torch.autograd.Function):
 
 
 @njit(cache=True, nogil=True)
-def _hash(place, low, high):  # type: ignore[no-untyped-def]
+def hashed(place, low, high):  # type: ignore[no-untyped-def]
     # two rounds of multiply and shift (Mueller's), in 32 bits so that 16 fit a register; numba
     # widens a product of 32 bits unless it is told not to
     x = np.uint32(np.uint32(place) * np.uint32(0x9E3779B9) + low)
@@ -136,7 +136,7 @@ def _hash(place, low, high):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _fill(out, start, stop, low, high, kept, factor):  # type: ignore[no-untyped-def]
     for place in range(start, stop):
-        out[place] = factor if _hash(place, low, high) < kept else np.float32(0)
+        out[place] = factor if hashed(place, low, high) < kept else np.float32(0)
 
 
 @njit(cache=True, nogil=True)
@@ -144,5 +144,5 @@ def _pass_on(given, made, start, stop, low, high, kept, size, infinity):  # type
     # positive values where they are kept, and NaN
     for place in range(start, stop):
         bits = np.int32(given[place])
-        passes = (bits > 0) & (_hash(place, low, high) < kept) | ((bits & size) > infinity)
+        passes = (bits > 0) & (hashed(place, low, high) < kept) | ((bits & size) > infinity)
         made[place] = bits if passes else np.int32(0)

@@ -60,8 +60,8 @@ class _Pairs(torch.autograd.Function):
         asked = torch.empty(min(len(user) * (1 + count), len(items)), width)
         rows = [torch.empty(len(part), dtype=torch.int64) for part in (asking, asked)]
         scratch = [
-            _places(len(users), "users", get_ident()),
-            _places(len(items), "items", get_ident()),
+            places(len(users), "users", get_ident()),
+            places(len(items), "items", get_ident()),
             *(part.numpy() for part in (*rows, asking, asked)),
         ]
         loss, many_users, many_items = _pass(
@@ -88,14 +88,14 @@ class _Pairs(torch.autograd.Function):
             asking, asked = asking * scale, asked * scale
         of_users, of_items = ctx.shapes
         return (
-            _sparse(user_rows, asking, of_users),
-            _sparse(item_rows, asked, of_items),
+            sparse_rows(user_rows, asking, of_users),
+            sparse_rows(item_rows, asked, of_items),
             *[None] * 4,
         )
 
 
 @lru_cache(8)
-def _places(rows: int, side: str, thread: int) -> Int32[np.ndarray, " N"]:
+def places(rows: int, side: str, thread: int) -> Int32[np.ndarray, " N"]:
     """Where the gradient of a row stands in this step, -1 if nowhere; each step leaves it so.
 
     Kept, because clearing it in each step costs more than the step where there are a million users.
@@ -103,7 +103,7 @@ def _places(rows: int, side: str, thread: int) -> Int32[np.ndarray, " N"]:
     return np.full(rows, -1, np.int32)
 
 
-def _sparse(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
+def sparse_rows(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     made: Tensor = torch.sparse_coo_tensor(rows[None], values, shape, check_invariants=False)
     return made
 
@@ -117,7 +117,7 @@ def _softplus_and_slope(x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _slopes(scores, mode, first, second, out):  # type: ignore[no-untyped-def]
+def slopes_of(scores, mode, first, second, out):  # type: ignore[no-untyped-def]
     """The loss of one target (scores[0]) and its negatives; out: its slope by each score."""
     many = np.float32(len(scores) - 1)
     loss, one = np.float32(0), np.float32(1)
@@ -197,7 +197,7 @@ def _pass(  # type: ignore[no-untyped-def]
             size += squared if n == 0 else squared / np.float32(negatives)
             inverse[n] = one / max(np.sqrt(squared), np.float32(1e-12)) if cosine else one
             scores[n] = dot * own * inverse[n] / heat
-        total += _slopes(scores, mode, first, second, slopes) + ridge * size
+        total += slopes_of(scores, mode, first, second, slopes) + ridge * size
         at = user_place[user[b]]
         if at < 0:
             at = many_users

@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float, Int64
 from numba import njit
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from honeyguide.nn.parallel import kernel_over_rows
+from honeyguide.shapes import rounded_up
 
 # Rows held at once: as many as stay in the second-level cache, but where the table is large at
 # least ROWS, since each block goes through the table's gradient once, unless they took more than
@@ -74,7 +75,10 @@ class _Blocks(torch.autograd.Function):
             for start in range(0, len(states), max(len(held), 1)):
                 stop = min(start + len(held), len(states))
                 part, count = narrow_states[start:stop], lengths[start:stop, None].float()
-                block = torch.mm(part, across, out=held[: stop - start])
+                more = min(rounded_up(stop - start), len(held)) - (stop - start)
+                filled = (0, 0, 0, more)  # the last block, by zeros
+                part, count = pad(part, filled), pad(count, filled)
+                block = torch.mm(part, across, out=held[: len(part)])
                 mine = slice(ends[start], ends[stop])
                 places = (row[mine] - start, items[mine])
                 total -= block[places].float().sum()
@@ -84,7 +88,7 @@ class _Blocks(torch.autograd.Function):
                 # is taken out of the wide side and put onto the narrow one
                 scale = count / z
                 block.index_put_(places, (-1 / scale)[places[0], 0].to(block), accumulate=True)
-                d_states[start:stop] = (block @ across.T) * scale
+                d_states[start:stop] = ((block @ across.T) * scale)[: stop - start]
                 d_across += (part * scale).to(block).T @ block
             del across, held
             d_table = d_across[:, : len(table)].T.to(table.dtype).contiguous()
@@ -102,6 +106,7 @@ class _Blocks(torch.autograd.Function):
 
 def block_rows(across: Float[Tensor, "D C"], rows: int) -> int:
     """How many rows of logits are held at once."""
+    rows = rounded_up(rows)
     if across.device.type != "cpu":
         return min(rows, 8192)
     row = across.element_size() * across.shape[1]
