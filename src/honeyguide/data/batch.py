@@ -11,7 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 import scipy.sparse as sp
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int, Int32, Int64
 from torch import Tensor
 
 from honeyguide.data.epoch import by_length, permuted
@@ -66,11 +66,11 @@ class Examples(Protocol):
 
     def __len__(self) -> int: ...
 
-    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int[np.ndarray, " B"]]:
         """All examples in ceil(len / batch) batches."""
         ...
 
-    def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
+    def batch(self, rows: Int[np.ndarray, " B"], seed: int) -> Batch:
         """These examples; `seed` fixes the negatives."""
         ...
 
@@ -109,10 +109,13 @@ def examples(events: Interactions, asked: Asked) -> Examples:
         assert asked.negatives == 0, "a user row is compared with all items"
         return UserRows(matrix, np.flatnonzero(np.diff(matrix.indptr)))
     draw, able = _drawing(matrix, asked)
-    users = np.repeat(np.arange(len(able)), np.diff(matrix.indptr))
-    items, kept = matrix.indices.astype(np.int64), able[users]
-    now = matrix.data[kept] if asked.rule.value == "time" else None
-    return PairRows(users[kept], items[kept], draw, now)
+    users = np.repeat(np.arange(len(able), dtype=np.int32), np.diff(matrix.indptr))
+    items = matrix.indices.astype(np.int32, copy=False)
+    now = matrix.data if asked.rule.value == "time" else None
+    if not able.all():
+        kept = able[users]
+        users, items, now = users[kept], items[kept], None if now is None else now[kept]
+    return PairRows(users, items, draw, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +170,8 @@ class PairRows:
     """One example per distinct pair of user and item. now: when each is asked, for rules that value
     a pair by its time."""
 
-    users: Int64[np.ndarray, " M"]
-    items: Int64[np.ndarray, " M"]
+    users: Int32[np.ndarray, " M"]
+    items: Int32[np.ndarray, " M"]
     draw: Draw
     now: Float64[np.ndarray, " M"] | None = None
 
@@ -179,12 +182,12 @@ class PairRows:
     def __len__(self) -> int:
         return len(self.items)
 
-    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int[np.ndarray, " B"]]:
         return permuted(len(self), batch, draw)
 
-    def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
-        users = self.users[rows]
-        target = torch.from_numpy(self.items[rows])[:, None]
+    def batch(self, rows: Int[np.ndarray, " B"], seed: int) -> Batch:
+        users = self.users[rows].astype(np.int64)
+        target = torch.from_numpy(self.items[rows].astype(np.int64))[:, None]
         drawn = self.draw(users, target, seed)
         return Batch(
             _nameless(users, None if self.now is None else self.now[rows]),
@@ -210,10 +213,10 @@ class UserRows:
     def __len__(self) -> int:
         return len(self.users)
 
-    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int[np.ndarray, " B"]]:
         return permuted(len(self), batch, draw)
 
-    def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
+    def batch(self, rows: Int[np.ndarray, " B"], seed: int) -> Batch:
         users = self.users[rows]
         part = self.matrix[users]
         pairs = Pairs(
@@ -243,10 +246,10 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.windows)
 
-    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+    def epoch(self, batch: int, draw: np.random.Generator) -> list[Int[np.ndarray, " B"]]:
         return by_length(np.diff(self.windows, axis=1)[:, 0] - 1, batch, draw)
 
-    def batch(self, rows: Int64[np.ndarray, " B"], seed: int) -> Batch:
+    def batch(self, rows: Int[np.ndarray, " B"], seed: int) -> Batch:
         first, last = self.windows[rows].T
         lengths = last - first - 1
         width = min(rounded_up(int(lengths.max())), self.longest)

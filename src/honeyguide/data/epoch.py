@@ -5,16 +5,17 @@ with about as many events in each batch, so that each target counts the same.
 """
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int, Int64
 
 from honeyguide.shapes import rounded
 
 POOL = 16  # batches whose windows are sorted together; more would leave less to chance
 
 
-def permuted(count: int, batch: int, draw: np.random.Generator) -> list[Int64[np.ndarray, " B"]]:
+def permuted(count: int, batch: int, draw: np.random.Generator) -> list[Int[np.ndarray, " B"]]:
     """Examples at random, `batch` at once."""
-    order = draw.permutation(count)
+    numbers = np.arange(count, dtype=np.int32 if count < 1 << 31 else np.int64)
+    order = draw.permutation(numbers)
     return [order[start : start + batch] for start in range(0, count, batch)]
 
 
