@@ -82,6 +82,25 @@ def test_bpr_by_its_formula():
     assert model.loss(batch).item() == pytest.approx(total / 50, rel=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["bpr", "ccl"])
+@pytest.mark.parametrize("name", SPECS)
+def test_the_pass_over_pairs_gives_the_gradients_of_the_formulas(name, loss, monkeypatch):
+    log = random_log()
+    spec = SPECS[name].but(loss=loss, negatives=3, l2=0.01)
+    batch = examples(log, spec.asked()).batch(np.arange(50), seed=5)
+    seen = []
+    for kernel in (True, False):
+        monkeypatch.setattr("honeyguide.models.factor._by_kernel", lambda users, by=kernel: by)
+        model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1)
+        model.prepare(TrainingData(log))
+        torch.manual_seed(2)
+        loss_by = model.loss(batch)
+        loss_by.backward()
+        seen.append([loss_by, *(p.grad.to_dense() for p in model.parameters())])
+    for one, other in zip(*seen, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
 def test_contrast_is_added_to_the_loss():
     log = random_log()
     plain = XSimGCL(width=6, contrast=0.0, noise=0.0, l2=0.0)

@@ -203,8 +203,8 @@ class Factors(RowVectors, Learned):
         items: Float[Tensor, "I D"],
         negatives: Int64[Tensor, "B N"],
     ) -> Float32[Tensor, ""]:
-        spec = self.factors
-        return pairs.told(
+        spec, computed = self.factors, users is not self.user.weight
+        told = pairs.told(
             users,
             items,
             batch.query.user,
@@ -213,9 +213,23 @@ class Factors(RowVectors, Learned):
             loss=spec.loss,
             heat=spec.temperature if spec.loss in HEATED else 1.0,
             cosine=spec.similarity == "cosine",
-            ridge=spec.ridge,
+            ridge=0.0 if computed else spec.ridge,
             **KNOBS[spec.loss](spec, negatives.shape[1], self.schema),
         )
+        if not computed or spec.ridge == 0:
+            return told
+        # the ridge is on what is learned: once for each pair that names a row
+        asking, wanted, unwanted = (
+            torch.bincount(rows.flatten(), minlength=len(table)).float()
+            for rows, table in (
+                (batch.query.user, users),
+                (batch.target, items),
+                (negatives, items),
+            )
+        )
+        size = self.user.weight.square().sum(1) @ asking
+        size = size + self.items.weight.square().sum(1) @ (wanted + unwanted / negatives.shape[1])
+        return told.add(size / len(negatives), alpha=spec.ridge)
 
     def _compared(
         self,
@@ -289,8 +303,8 @@ def looked_up(table: Float[Tensor, "N D"], rows: Int64[Tensor, "*M"]) -> Float[T
 
 
 def _by_kernel(users: Tensor) -> bool:
-    """Whether these are parameters on a CPU: in f32, also where the rest is computed in bf16."""
-    return users.is_leaf and users.device.type == "cpu"
+    """Whether the pass of nn/pairs.py can read this table."""
+    return users.dtype == torch.float32 and users.device.type == "cpu"
 
 
 Knobs = Callable[[FactorSpec, int, Schema], dict[str, float]]

@@ -33,9 +33,10 @@ def told(
     first: float = 0.0,
     second: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """The loss named so of pairs and their negatives, plus the ridge; gradients hold rows only.
+    """The loss named so of pairs and their negatives, plus the ridge. Gradients hold rows only,
+    those of computed tables all.
 
-    users, items: parameters on the CPU, f32. first, second: what else the loss looks at (gbce: the
+    users, items: on the CPU, f32. first, second: what else the loss looks at (gbce: the
     power of a positive; mse: weight; ccl: margin and weight).
     """
     numbers = (MODES[loss], heat, cosine, ridge, first, second)
@@ -65,8 +66,8 @@ class _Pairs(torch.autograd.Function):
             *(part.numpy() for part in (*rows, asking, asked)),
         ]
         loss, many_users, many_items = _pass(
-            users.detach().numpy(),
-            items.detach().numpy(),
+            users.detach().contiguous().numpy(),
+            items.detach().contiguous().numpy(),
             user.numpy(),
             wanted.numpy(),
             unwanted.numpy(),
@@ -74,7 +75,7 @@ class _Pairs(torch.autograd.Function):
             *rest,
             *scratch,
         )
-        ctx.shapes = users.shape, items.shape
+        ctx.shapes, ctx.computed = (users.shape, items.shape), not users.is_leaf
         ctx.save_for_backward(
             rows[0][:many_users], asking[:many_users], rows[1][:many_items], asked[:many_items]
         )
@@ -87,11 +88,9 @@ class _Pairs(torch.autograd.Function):
         if scale != 1:
             asking, asked = asking * scale, asked * scale
         of_users, of_items = ctx.shapes
-        return (
-            sparse_rows(user_rows, asking, of_users),
-            sparse_rows(item_rows, asked, of_items),
-            *[None] * 4,
-        )
+        back = _all_rows if ctx.computed else sparse_rows
+        of_rows = back(user_rows, asking, of_users), back(item_rows, asked, of_items)
+        return *of_rows, *[None] * 4
 
 
 @lru_cache(8)
@@ -106,6 +105,11 @@ def places(rows: int, side: str, thread: int) -> Int32[np.ndarray, " N"]:
 def sparse_rows(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     made: Tensor = torch.sparse_coo_tensor(rows[None], values, shape, check_invariants=False)
     return made
+
+
+def _all_rows(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
+    """The same gradient with zeros in all other rows."""
+    return torch.zeros(shape).index_copy_(0, rows, values)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
