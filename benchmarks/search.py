@@ -123,6 +123,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
     "amazon-beauty": {
         **in_order(0.5),
         "bsarec-wide": [BSARec(dropout=0.5, width=128, **LONG)],
+        "bsarec-wider": [BSARec(dropout=0.5, width=192, **LONG)],
         "bsarec-decay": grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
     },
     "gowalla": {
