@@ -19,6 +19,7 @@ from honeyguide.models.ease import EASE
 from honeyguide.models.lrurec import LRURec
 from honeyguide.models.mf import MF
 from honeyguide.models.mult_vae import MultVAE
+from honeyguide.models.neumf import NeuMF
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.spec import Learned, LearnedSpec, Schema
 from honeyguide.nn import softmax
@@ -41,6 +42,7 @@ def main() -> None:
     parts = [
         *pair_step(data, schema, limit),
         row_softmax(data, schema, limit),
+        joined(data, schema, limit),
         passing(data, limit),
         vae(data, schema, limit),
         ease(data, schema, limit),
@@ -144,6 +146,34 @@ def row_softmax(data: TrainingData, schema: Schema, limit: dict[str, float]) -> 
         "FLOP",
         limit["product_gflops"],
     )
+
+
+def joined(data: TrainingData, schema: Schema, limit: dict[str, float]) -> dict[str, Any]:
+    """NeuMF's loss and gradients, 409 pairs with four negatives each, in the precision that
+    training chooses here."""
+    cpu = torch.device("cpu")
+    precision = choose_precision(cpu, "auto")
+    spec = NeuMF(batch=409)
+    model, cut = ready(spec, data, schema)
+    batch = cut.batch(np.random.default_rng(0).permutation(len(cut))[:409], 0)
+    assert batch.negatives is not None
+
+    def work() -> None:
+        for parameter in model.parameters():
+            parameter.grad = None
+        with autocast(cpu, precision):
+            loss = model.loss(batch)
+        loss.backward()
+
+    # a row gives its share of the first layer once, a pair goes through the layers behind it
+    asked = torch.cat([batch.target, batch.negatives[:, 0]], 1)
+    rows = len(np.unique(batch.query.user)) + len(np.unique(asked))
+    first, *others = spec.hidden
+    weights = sum(a * b for a, b in zip(spec.hidden, others, strict=False)) + 2 * spec.width
+    need = 3 * 2 * (rows * spec.width * first + asked.numel() * weights)
+    limited = limit["product_bf16_gflops" if precision == "bf16" else "product_gflops"]
+    said = f"neumf: loss and gradients, 2,045 pairs, {precision}"
+    return part(said, seconds(work, 30), need, "FLOP", limited)
 
 
 def passing(data: TrainingData, limit: dict[str, float]) -> dict[str, Any]:
