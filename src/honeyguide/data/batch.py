@@ -100,7 +100,10 @@ def examples(events: Interactions, asked: Asked) -> Examples:
                 "Name a column with --time or --order (--order file if the rows stand in order).",
             )
         counted = events.counting(asked.rule)
-        draw, able = _drawing(counted.pairs(asked.rule), asked)
+        if asked.negatives:
+            draw, able = _drawing(counted.pairs(asked.rule), asked)
+        else:  # the matrix of pairs would be made for nothing
+            draw, able = _undrawing(counted.n_users)
         windows, targets = _windows(counted, asked.history, able)
         longest = int(np.diff(windows, axis=1).max(initial=1)) - 1
         return Sequences(counted, draw, windows, targets, longest)
@@ -133,9 +136,8 @@ Draw = Callable[[np.ndarray, Tensor, int], Drawn]
 
 def _drawing(matrix: sp.csr_array, asked: Asked) -> tuple[Draw, Bool[np.ndarray, " U"]]:
     """How negatives are drawn, and for which users they can be."""
-    everyone = np.ones(matrix.shape[0], dtype=bool)
     if asked.negatives == 0:
-        return lambda users, target, seed: Drawn(), everyone
+        return _undrawing(matrix.shape[0])
     in_batch, count = asked.sampling == "in-batch", asked.negatives
     assert asked.shared or not in_batch, "the batch's own targets are shared"
     # a target stands in a batch as often as it stands in the data, hence the power
@@ -161,8 +163,13 @@ def _drawing(matrix: sp.csr_array, asked: Asked) -> tuple[Draw, Bool[np.ndarray,
         return Drawn(drawn.view(len(users), places, count), log_p)
 
     if asked.shared:
-        return shared, everyone
+        return shared, np.ones(matrix.shape[0], dtype=bool)
     return own, source.possible()
+
+
+def _undrawing(users: int) -> tuple[Draw, Bool[np.ndarray, " U"]]:
+    """The same where a model takes no negatives."""
+    return lambda users, target, seed: Drawn(), np.ones(users, dtype=bool)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

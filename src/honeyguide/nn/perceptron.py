@@ -175,8 +175,7 @@ class _Step:
             self._pass(_further, *self._numbers(hidden[-1]), added.numpy(), *self._mask(n + 1))
         slopes, gradients = self._last(counted, hidden[-1], out[0][0], *out[1:])
         for n in range(len(weights) - 1, -1, -1):
-            of_bias = torch.zeros(weights[n].shape[0])
-            self._pass(_sum_rows, *self._numbers(slopes), of_bias.numpy())
+            of_bias = slopes.sum(0, dtype=torch.float32)
             gradients = [(slopes.T @ hidden[n]).float(), of_bias, *gradients]
             slopes = slopes @ weights[n]
             self._pass(_stopped, *self._numbers(slopes, hidden[n]), self.scale)
@@ -309,18 +308,6 @@ def _stopped(slopes, hidden, scale, shift, half):  # type: ignore[no-untyped-def
             lane[d] *= scale
         for d in range(width):
             slope[d] = (bits[d] + half) >> shift if row[d] != 0 else 0
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _sum_rows(rows, total, shift, half):  # type: ignore[no-untyped-def]
-    bits = np.empty(len(total), np.int32)
-    lane = bits.view(np.float32)
-    for r in range(len(rows)):
-        row = rows[r]
-        for d in range(len(total)):
-            bits[d] = np.int32(row[d]) << shift
-        for d in range(len(total)):
-            total[d] += lane[d]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
