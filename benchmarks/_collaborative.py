@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import _recipes
 from _pages import RESULTS, ROOT, interval, read, short, table
 
 FOUND = "Settings were found on validation only (`benchmarks/search.py`)"
@@ -35,7 +36,8 @@ def finals(data: str) -> list[dict[str, Any]]:
 
 def cell(cells: dict[str, Any], one: dict[str, Any]) -> str:
     """What is published for a recipe, or else for its model."""
-    found = cells.get(one["recipe"].removesuffix("-tenth"), cells.get(one["model"]))
+    name = one["recipe"].removesuffix("-tenth").removesuffix("-many")
+    found = cells.get(name, cells.get(one["model"]))
     return " / ".join(map(short, found["values"])) if found else "–"
 
 
@@ -54,9 +56,11 @@ def recipes(data: str, title: str) -> str:
         if not read:
             rows.append([recipe, f"skipped: {mine[0]['skipped']}", *[""] * (len(metrics) + 4)])
             continue
+        # where settings were written down beforehand, what is not as for the others of a model
+        label = _recipes.labelled(data, recipe) if "settings" in published else recipe
         rows.append(
             [
-                recipe,
+                label,
                 *(spread([one["metrics"][name] for one in read]) for name in metrics),
                 str(len(read)),
                 cell(published["cells"], mine[0]),

@@ -28,6 +28,19 @@ def chosen(data: str, name: str) -> dict[str, Any]:
     return found
 
 
+def labelled(data: str, name: str) -> str:
+    """The recipe's name, and what it has other than the recipe that is named like its model."""
+    mine = tomllib.loads((FOLDER / data / f"{name}.toml").read_text())
+    plain = FOLDER / data / f"{mine['model']}.toml"
+    if name == mine["model"] or not plain.exists():
+        return name
+    common = tomllib.loads(plain.read_text())["settings"]
+    apart = [
+        f"{key} {value}" for key, value in mine["settings"].items() if value != common.get(key)
+    ]
+    return f"{name} ({', '.join(apart)})"
+
+
 def save(data: str, name: str, spec: Spec, how: Mapping[str, Any]) -> Path:
     """Write a recipe."""
     path = FOLDER / data / f"{name}.toml"

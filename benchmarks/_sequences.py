@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import _collaborative as collaborative
+import _recipes
 from _pages import ROOT, interval, read, short, table
 
 TITLES = {
@@ -41,12 +42,13 @@ def headline() -> str:
                 for metric in ("hit_rate@10", "ndcg@10")
             ]
             cell = collaborative.cell(cells, mine[0])
-            rows.append([title.split(",")[0], name, *values, str(len(mine)), cell])
+            label = _recipes.labelled(data, name)
+            rows.append([title.split(",")[0], label, *values, str(len(mine)), cell])
     if not rows:
         return ""
     return (
         "What comes next (the last event of each user, the whole catalogue ranked), one recipe for "
-        "both sets but for dropout (wide: width 128 instead of 64):\n\n"
+        "both sets but for dropout and what stands in brackets:\n\n"
         + table(["data", "model", "HR@10", "nDCG@10", "seeds", "published"], rows)
     )
 
@@ -65,13 +67,14 @@ def beside() -> str:
     told = read("recbole_sequences")
     if told is None:
         return ""
-    rows = []
+    rows, faster = [], set()
     for name, one in told["models"].items():
         epoch, rate, goal = one["epoch_seconds"], one["targets_per_second"], one.get("to_quality")
         reached = "–"
         if goal is not None:
             ratio = "not reached" if goal["ratio"] is None else f"1/{1 / goal['ratio']:.0f}"
             reached = f"{ratio} ({goal['ndcg@10']:.4f})"
+            faster.add(goal["settings"]["learning_rate"])
         rows.append(
             [
                 name,
@@ -96,7 +99,8 @@ def beside() -> str:
         "RecBole 1.2.1 and Honeyguide, one after the other on MovieLens-1M, one thread each "
         f"({told['machine']['processor']}, AMX: {'yes' if told['machine']['amx'] else 'no'}), the "
         "same model, width and loss; where its quality is not told, RecBole's epoch follows from "
-        "15 batches of it. To quality: our seconds of training (learning rate .003) until our "
+        "15 batches of it. To quality: our seconds of training (learning rate "
+        f"{' or '.join(map(str, sorted(faster)))}) until our "
         "validation nDCG@10 is what RecBole's is (in brackets) after its first epoch, as a part of "
         "its own:\n\n" + table(head, rows)
     )
