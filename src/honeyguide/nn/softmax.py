@@ -1,11 +1,11 @@
 """Cross-entropy among all items, without ever holding all logits.
 
 Special: block by block, the gradients are made on the way forward, when the exponentials are at
-hand; what is kept is one block, the table across and the two gradients. On a CPU each row of logits
-is read once while it is in cache: largest, exponentials and their sum in one kernel of numba, where
-torch takes five passes over memory. The table is copied across, to columns in whole cache lines: as
-it lies, the product into rows of 3,417 took twice as long. Letters: M targets, B rows, D width, I
-items with PAD (column 0, which is no target), C columns.
+hand; what is kept is one block, a copy of the table and the two gradients. On a CPU each row of
+logits is read once while it is in cache: largest, exponentials and their sum in one kernel of
+numba, where torch takes five passes over memory. The table is copied into C rows, whole cache lines
+of logits: the product into rows of 3,417 took twice as long. Letters: M targets, B rows, D width, I
+items with PAD (column 0, which is no target).
 """
 
 from typing import Any
@@ -62,54 +62,60 @@ class _Blocks(torch.autograd.Function):
         wide = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         with torch.autocast(device, enabled=False):
             narrow_states = states.detach().to(wide or states.dtype)
-            across = narrow_states.new_zeros(table.shape[1], -(-len(table) // LINE) * LINE)
-            across[:, : len(table)] = table.detach().T
+            full = narrow_states.new_zeros(-(-len(table) // LINE) * LINE, table.shape[1])
+            full[: len(table)] = table.detach()
             lengths = offsets.diff()
             row = torch.repeat_interleave(torch.arange(len(states), device=items.device), lengths)
             total = states.new_zeros((), dtype=torch.float32)
             d_states = torch.empty_like(narrow_states)
-            d_across = torch.zeros_like(across, dtype=torch.float32)
-            ends = offsets.tolist()
-            rows, columns = block_rows(across, len(states)), across.shape[1]
-            held = narrow_states.new_empty(rows, columns)
+            d_full = torch.zeros_like(full, dtype=torch.float32)
+            ends, targets = offsets.tolist(), max(len(items), 1)
+            held = narrow_states.new_empty(block_rows(full, len(states)), len(full))
             for start in range(0, len(states), max(len(held), 1)):
                 stop = min(start + len(held), len(states))
                 part, count = narrow_states[start:stop], lengths[start:stop, None].float()
                 more = min(rounded_up(stop - start), len(held)) - (stop - start)
                 filled = (0, 0, 0, more)  # the last block, by zeros
                 part, count = pad(part, filled), pad(count, filled)
-                block = torch.mm(part, across, out=held[: len(part)])
+                block = torch.mm(part, full.T, out=held[: len(part)])
                 mine = slice(ends[start], ends[stop])
                 places = (row[mine] - start, items[mine])
                 total -= block[places].float().sum()
                 high, z = exponentials(block, len(table))
                 total += ((high + z.log()) * count).sum()
-                # d loss / d logits = p * count - row; p is the block / z, so the scale of z / count
-                # is taken out of the wide side and put onto the narrow one
-                scale = count / z
-                block.index_put_(places, (-1 / scale)[places[0], 0].to(block), accumulate=True)
-                d_states[start:stop] = ((block @ across.T) * scale)[: stop - start]
-                d_across += (part * scale).to(block).T @ block
-            del across, held
-            d_table = d_across[:, : len(table)].T.to(table.dtype).contiguous()
+                # d loss / d logits = (p * count - row) / targets; p is the block / z, so a scale is
+                # taken out of the wide side and put onto the narrow one
+                scale = count / z / targets
+                less = (-1 / (scale * targets))[places[0], 0]
+                block.index_put_(places, less.to(block), accumulate=True)
+                d_states[start:stop] = ((block @ full) * scale)[: stop - start]
+                if block.dtype == d_full.dtype:
+                    d_full.addmm_(block.T, part * scale)
+                else:
+                    d_full += block.T @ (part * scale).to(block)
+            del full, held
+            d_table = d_full[: len(table)].to(table.dtype)
             ctx.save_for_backward(d_states.to(states.dtype), d_table)
-            ctx.targets = max(len(items), 1)
-            mean: Tensor = total / ctx.targets
+            mean: Tensor = total / targets
             return mean
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         d_states, d_table = ctx.saved_tensors
-        scale = grads[0] / ctx.targets
+        scale = grads[0]
+        if (
+            scale.device.type == "cpu" and scale.item() == 1
+        ):  # a large table is not gone through again
+            return d_states, d_table, None, None
         return d_states * scale, d_table * scale, None, None
 
 
-def block_rows(across: Float[Tensor, "D C"], rows: int) -> int:
+def block_rows(full: Float[Tensor, "C D"], rows: int) -> int:
     """How many rows of logits are held at once."""
     rows = rounded_up(rows)
-    if across.device.type != "cpu":
+    if full.device.type != "cpu":
         return min(rows, 8192)
-    row = across.element_size() * across.shape[1]
+    row = full.element_size() * len(full)
     return min(rows, max(BLOCK_BYTES // row, min(ROWS, MOST_BYTES // row), 32))
 
 
