@@ -82,19 +82,21 @@ def test_bpr_by_its_formula():
     assert model.loss(batch).item() == pytest.approx(total / 50, rel=1e-5)
 
 
+@pytest.mark.parametrize("narrow", [False, True], ids=["f32", "bf16"])
 @pytest.mark.parametrize("loss", ["bpr", "ccl"])
 @pytest.mark.parametrize("name", SPECS)
-def test_the_pass_over_pairs_gives_the_gradients_of_the_formulas(name, loss, monkeypatch):
+def test_the_pass_over_pairs_gives_the_gradients_of_the_formulas(name, loss, narrow, monkeypatch):
     log = random_log()
     spec = SPECS[name].but(loss=loss, negatives=3, l2=0.01)
     batch = examples(log, spec.asked()).batch(np.arange(50), seed=5)
     seen = []
     for kernel in (True, False):
-        monkeypatch.setattr("honeyguide.models.factor._by_kernel", lambda users, by=kernel: by)
+        monkeypatch.setattr("honeyguide.models.factor.by_kernel", lambda users, by=kernel: by)
         model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1)
         model.prepare(TrainingData(log))
         torch.manual_seed(2)
-        loss_by = model.loss(batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow):
+            loss_by = model.loss(batch)
         loss_by.backward()
         seen.append([loss_by, *(p.grad.to_dense() for p in model.parameters())])
     for one, other in zip(*seen, strict=True):

@@ -9,7 +9,7 @@ import torch
 from honeyguide.data.batch import examples
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.spec import Schema
-from honeyguide.nn import losses, perceptron
+from honeyguide.nn import perceptron
 from honeyguide.nn.causal import BITS
 from honeyguide.nn.dropout import drawn_by
 from honeyguide.train.trainer import build
@@ -72,23 +72,57 @@ def test_scores_by_blocks_are_the_same(monkeypatch):
 def test_the_kernel_gives_the_loss_and_the_gradients_of_the_formulas(parts, hidden, loss):
     log, spec = random_log(), SMALL.but(parts=parts, hidden=hidden, loss=loss, l2=0.1)
     batch = examples(log, spec.asked()).batch(np.arange(40), seed=3)
-    asked = torch.cat([batch.target, batch.negatives[:, 0]], 1)
     model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1).train()
     with torch.no_grad():  # far from where every relu is shut
         for parameter in model.parameters():
             parameter.mul_(10)
     told = model.loss(batch)
-    told.backward()
-    given = {name: p.grad.to_dense() for name, p in model.named_parameters()}
+    (3 * told).backward()
+    given = {name: p.grad.to_dense() / 3 for name, p in model.named_parameters()}
     model.zero_grad()
-    users, items = model.user(batch.query.user), model.items(asked)
-    scores = model._scores(users, *model._given_by(items))
-    plain = getattr(losses, loss)(scores[:, 0], scores[:, 1:])
-    plain = plain + 0.1 * (users.square().sum(1) + items.square().sum(2).mean(1)).mean()
+    plain = model.plain_loss(batch)
     plain.backward()
     torch.testing.assert_close(told, plain)
     for name, parameter in model.named_parameters():
-        torch.testing.assert_close(given[name], parameter.grad, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(given[name], parameter.grad.to_dense(), rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_are_those_of_what_dropout_left():
+    log, spec = random_log(), SMALL.but(dropout=0.5, hidden=(16, 8))
+    batch = examples(log, spec.asked()).batch(np.arange(40), seed=3)
+    model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1).train()
+
+    def loss() -> Any:
+        torch.manual_seed(5)
+        return model.loss(batch)
+
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(10)
+    loss().backward()
+    for name, parameter in model.named_parameters():
+        grad, values = parameter.grad.to_dense().flatten(), parameter.data.view(-1)
+        place, step = int(grad.abs().argmax()), 0.3 if name == "of_factors" else 3e-3
+        told = []
+        for sign in (1, -1):
+            values[place] += sign * step
+            told.append(loss().item())
+            values[place] -= sign * step
+        assert (told[0] - told[1]) / (2 * step) == pytest.approx(grad[place].item(), rel=0.05), name
+
+
+def test_nothing_is_dropped_but_in_training_and_each_layer_has_its_own_mask():
+    log, spec = random_log(), SMALL.but(dropout=0.5, hidden=(16, 16))
+    batch = examples(log, spec.asked()).batch(np.arange(40), seed=3)
+    model: Any = build(spec, Schema(users=log.n_users, items=log.n_items), 1).train()
+    assert len({model.loss(batch).item() for _ in range(3)}) == 3
+    model.eval()
+    assert model.loss(batch).item() == model.loss(batch).item()
+    torch.testing.assert_close(model.loss(batch), model.plain_loss(batch))
+    looked = perceptron._Looked.up(model.items.weight, batch.target, "items")
+    how = perceptron.Told("bce", 0.0, 0.5)
+    step = perceptron._Step(looked, looked, batch.target.shape, how, torch.float32)
+    assert step._mask(0)[0] != step._mask(1)[0]
 
 
 @pytest.mark.parametrize("layer", ["first", "further"])
@@ -124,6 +158,7 @@ def test_in_bf16_the_kernel_gives_what_f32_gives_but_for_rounding():
             loss = model.loss(batch)
         loss.backward()
         seen.append([loss, *(p.grad.to_dense() for p in model.parameters())])
+    assert any(not torch.equal(wide, narrow) for wide, narrow in zip(*seen, strict=True))
     for wide, narrow in zip(*seen, strict=True):
         assert (wide - narrow).norm() <= 0.1 * wide.norm()
 

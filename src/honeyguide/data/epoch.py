@@ -1,7 +1,7 @@
 """An epoch cut into batches: all examples once, in an order that (seed, epoch) fix.
 
 Special: windows of events are batched by like lengths, so that little of a batch is padding, and
-with about as many events in each batch, so that each target counts the same.
+with as many events in each batch to within about a tenth, so that each target counts alike.
 """
 
 import numpy as np

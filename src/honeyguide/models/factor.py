@@ -181,7 +181,7 @@ class Factors(RowVectors, Learned):
         spec, target, negatives = self.factors, batch.target[:, 0], batch.negatives
         if negatives is not None and negatives.ndim == 3:
             negatives = negatives[:, 0]
-        if negatives is not None and spec.loss in PAIRWISE and _by_kernel(users):
+        if negatives is not None and spec.loss in PAIRWISE and by_kernel(users):
             return self._in_one_pass(batch, users, items, negatives)
         asking, wanted = looked_up(users, batch.query.user), looked_up(items, target)
         unwanted = None if negatives is None else looked_up(items, negatives)
@@ -227,8 +227,9 @@ class Factors(RowVectors, Learned):
                 (negatives, items),
             )
         )
-        size = self.user.weight.square().sum(1) @ asking
-        size = size + self.items.weight.square().sum(1) @ (wanted + unwanted / negatives.shape[1])
+        taken = wanted + unwanted / negatives.shape[1]
+        size = (self.user.weight.square().sum(1) * asking).sum()  # autocast would narrow a product
+        size = size + (self.items.weight.square().sum(1) * taken).sum()
         return told.add(size / len(negatives), alpha=spec.ridge)
 
     def _compared(
@@ -302,8 +303,8 @@ def looked_up(table: Float[Tensor, "N D"], rows: Int64[Tensor, "*M"]) -> Float[T
     return embedding(rows, table, sparse=table.is_leaf and table.requires_grad)
 
 
-def _by_kernel(users: Tensor) -> bool:
-    """Whether the pass of nn/pairs.py can read this table."""
+def by_kernel(users: Tensor) -> bool:
+    """Whether the kernels over pairs can read this table."""
     return users.dtype == torch.float32 and users.device.type == "cpu"
 
 

@@ -3,8 +3,9 @@
 He et al. 2017, "Neural collaborative filtering": GMF, MLP and NeuMF by the setting `parts`.
 Differences: both parts are trained together from the start, the factorisation from spectral vectors
 where the paper trains it alone first; the first layer of the perceptron is taken apart into what
-the user and what the item give to it, so that the share of each is computed once; a history other
-than the trained one gives a user row by a linear map of the vectors of its items (folding.py).
+the user and what the item give to it, so that a user's share is computed once for all items and (on
+a CPU) each row's once for the batch; a history other than the trained one gives a user row by a
+linear map of the vectors of its items (folding.py).
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -19,7 +20,7 @@ from honeyguide.data.query import Query
 from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
-from honeyguide.models.factor import Start, looked_up, start_spectrally
+from honeyguide.models.factor import Start, by_kernel, looked_up, start_spectrally
 from honeyguide.models.folding import MappedRows
 from honeyguide.models.spec import (
     DEVIATION,
@@ -104,17 +105,23 @@ class NeuMFModel(MappedRows, Learned):
             start_spectrally(users, items, pairs, even=False)
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
-        assert batch.negatives is not None
-        asked = torch.cat([batch.target, batch.negatives[:, 0]], 1)  # (B, 1 + N)
         spec, users, items = self.settings, self.user.weight, self.items.weight
-        if users.device.type == "cpu":
-            layers = [] if self.perceptron is None else self.perceptron.layers()
-            how = Told(spec.loss, spec.l2, spec.dropout)
-            return told(users, items, batch.query.user, asked, self.of_factors, layers, how)
-        rows, others = looked_up(users, batch.query.user), looked_up(items, asked)
-        scores = self._scores(rows, *self._given_by(others)).float()
+        if not by_kernel(users):
+            return self.plain_loss(batch)
+        layers = [] if self.perceptron is None else self.perceptron.layers()
+        how = Told(spec.loss, spec.l2, spec.dropout if self.training else 0.0)
+        return told(users, items, batch.query.user, _asked(batch), self.of_factors, layers, how)
+
+    def plain_loss(self, batch: Batch) -> Float32[Tensor, ""]:
+        """The same by the formulas, on any device."""
+        spec = self.settings
+        users = looked_up(self.user.weight, batch.query.user)
+        items = looked_up(self.items.weight, _asked(batch))
+        scores = self._scores(users, *self._given_by(items)).float()
         loss = {"bce": losses.bce, "bpr": losses.bpr}[spec.loss](scores[:, 0], scores[:, 1:])
-        size = rows.square().sum(1) + others.square().sum(2).mean(1)
+        if spec.l2 == 0:
+            return loss
+        size = users.square().sum(1) + items.square().sum(2).mean(1)
         return loss.add(size.mean(), alpha=spec.l2)
 
     def _given_by(
@@ -164,6 +171,12 @@ class NeuMFModel(MappedRows, Learned):
     def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
         scores = self._scores(self.query_rows(query), *self._given_by(self.items(items)))
         return scores.masked_fill(items == PAD, NEVER)
+
+
+def _asked(batch: Batch) -> Int64[Tensor, "B C"]:
+    """The target of each pair and its negatives."""
+    assert batch.negatives is not None
+    return torch.cat([batch.target, batch.negatives[:, 0]], 1)
 
 
 class _Perceptron(nn.Module):

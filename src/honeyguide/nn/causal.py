@@ -69,10 +69,11 @@ class _Causal(torch.autograd.Function):
 
 
 def _blocks(weights: Float[Tensor, "N L L"]) -> Iterator[slice]:
-    """Of sequences, as many at once as their weights fit BLOCK_BYTES, and at least one. The last
-    block takes some of the one before it again, lest torch compile for its size in bf16."""
+    """Of sequences, as many at once as their weights fit BLOCK_BYTES, and at least one. All of one
+    size, lest torch compile for another in bf16: the last takes some of the one before it again."""
     many, one = len(weights), weights.shape[1] * weights.shape[2] * weights.element_size()
-    step = min(max(1, BLOCK_BYTES // max(one, 1)), max(many, 1))
+    count = -(-many // max(1, BLOCK_BYTES // max(one, 1)))
+    step = max(-(-many // max(count, 1)), 1)
     starts = (min(a, many - step) for a in range(0, max(many, 1), step))
     return (slice(a, a + step) for a in starts)
 

@@ -1,7 +1,7 @@
 """NeuMF's loss over pairs in one pass: looked-up rows, both halves, loss and all gradients.
 
 Special: torch needs a hundred small operations and their records for what here are the products
-of matrices (by torch, in bf16 where autocast asks for it) and four kernels of numba between them.
+of matrices (by torch, in bf16 where autocast asks for it) and a few kernels of numba around them.
 Each row is looked up once a step, and its share of the first layer computed once, however many
 pairs name it. The plain formulas stay in models/neumf.py, serve other devices, and a test holds
 that the two agree. Letters: B pairs, C = 1 + N items of each (the wanted one first), R = B C,

@@ -43,7 +43,7 @@ class RowAdamW(torch.optim.AdamW):
             return None  # torch's own step would take a tenth of ours to find that out
         return super().step()
 
-    # else torch would wrap it in a record of a profiler, a tenth of a millisecond
+    # else torch would wrap it in a record for profilers and in hooks, which are not called here
     step.hooked = True  # type: ignore[attr-defined]
 
     def _by_rows(self, parameter: Tensor) -> bool:
