@@ -167,7 +167,9 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "lightgcn-bpr": [GRAPH.but(**LARGE).but(epochs=60, patience=4)],
         "lightgcn-bpr-tenth": [GRAPH.but(**LARGE)],
         "lightgcn-bpr-many-tenth": [GRAPH.but(**LARGE).but(negatives=64)],
-        "mult-vae-tenth": [MultVAE(epochs=60, batch=512, patience=4)],
+        "mult-vae-tenth": [
+            MultVAE(batch=512, dropout=0.7, warmup=500, average=0.99, epochs=60, patience=4)
+        ],
         "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
         "spectral-mf": grid(
             SpectralMF(rank=512, user_power=0.3, ideal=0.4, beta=0.45, epochs=20, patience=4),
