@@ -6,7 +6,8 @@ Settings come from benchmarks/recipes/<data>/<recipe>.toml; where a split has no
 epochs are chosen on a seeded tenth of training and the model is trained anew on all of it. One file
 per recipe and seed under benchmarks/results/final/<data>, and a line for every reading in
 benchmarks/test_readings.jsonl, which is never edited. Values by user go to a folder that is not
-committed; --paired compares two recipes by them.
+committed; --paired compares two recipes by them. --epochs trains on everything for so many epochs,
+as an earlier run chose them that was stopped before, and goes on after a crash.
 """
 
 import argparse
@@ -21,15 +22,19 @@ import numpy as np
 import _recipes
 from _common import RESULTS
 from honeyguide.data.opening import Inputs
+from honeyguide.data.sets import DataSet
+from honeyguide.data.split import Split
+from honeyguide.data.training import TrainingData
 from honeyguide.evaluate.paired import apart, paired, randomised
 from honeyguide.evaluate.ratings import predict
 from honeyguide.experiment.machine import machine, peak_memory_mb, reset_peak_memory
-from honeyguide.experiment.measuring import measure, train_on
+from honeyguide.experiment.measuring import Result, measure, measured, train_on
 from honeyguide.experiment.run import Run
 from honeyguide.experiment.splitting import open_split
-from honeyguide.models.spec import Spec
+from honeyguide.models.spec import LearnedSpec, Schema, Spec
+from honeyguide.train import checkpoint
 from honeyguide.train.progress import Moment
-from honeyguide.train.trainer import Training
+from honeyguide.train.trainer import Training, build, fit
 
 READINGS = Path(__file__).parent / "test_readings.jsonl"
 PER_USER = RESULTS / "per_user"
@@ -82,7 +87,27 @@ class Lines:
             self.epoch = at.epoch
 
 
-def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
+def trained(
+    spec: Spec, epochs: int, seed: int, run: Run, opened: DataSet, parts: Split, folder: Path
+) -> Result:
+    """Trained on everything for so many epochs, from the last checkpoint in this folder on."""
+    assert isinstance(spec, LearnedSpec)
+    assert parts.valid is None
+    spec = spec.but(epochs=epochs)
+    reset_peak_memory()
+    model = build(spec, Schema(users=parts.train.n_users, items=parts.train.n_items), seed)
+    fitted = fit(
+        model,
+        TrainingData(parts.train),
+        training=run.training.but(seed=seed),
+        reporter=Lines(),
+        folder=folder,
+        resume=(folder / checkpoint.FILE).exists(),
+    )
+    return measured(spec, seed, model, fitted, run, opened, parts)
+
+
+def read_test(data: str, recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:
     """Train, ask once, write down."""
     name, inputs, metrics = SETS[data]
     spec = _recipes.load(data, recipe)
@@ -93,7 +118,11 @@ def read_test(data: str, recipe: str, seed: int) -> dict[str, Any]:
         metrics=metrics,
         training=Training(metric=metrics[0]),
     )
-    found = measure(spec, seed, run, opened, parts, Lines())
+    if epochs is None:
+        found = measure(spec, seed, run, opened, parts, Lines())
+    else:
+        folder = PER_USER / "running" / f"{data}-{recipe}-{seed}"
+        found = trained(spec, epochs, seed, run, opened, parts, folder)
     config = found.spec.model_dump(mode="json")
     line = _about(data, recipe, seed, found.spec)
     if found.evaluation is not None:
@@ -176,6 +205,7 @@ def main() -> None:
     parser.add_argument("data", choices=[*SETS, *RATED])
     parser.add_argument("recipes", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--epochs", type=int)
     parser.add_argument("--paired", action="store_true", help="the first against each other one")
     asked = parser.parse_args()
     folder = RESULTS / "final" / asked.data
@@ -185,8 +215,10 @@ def main() -> None:
             path = folder / f"{recipe}-{seed}.json"
             if asked.paired or path.exists():
                 continue
-            read = read_ratings if asked.data in RATED else read_test
-            told = read(asked.data, recipe, seed)
+            if asked.data in RATED:
+                told = read_ratings(asked.data, recipe, seed)
+            else:
+                told = read_test(asked.data, recipe, seed, asked.epochs)
             path.write_text(json.dumps(told, indent=1) + "\n")
             print(recipe, seed, told["metrics"], told["skipped"], told["seconds"], flush=True)
         if asked.paired:
