@@ -15,26 +15,32 @@ from honeyguide.models.table import spec_named
 FOLDER = Path(__file__).parent / "recipes"
 
 
+def _path(data: str, name: str) -> Path:
+    return FOLDER / data / f"{name}.toml"
+
+
+def _read(data: str, name: str) -> dict[str, Any]:
+    return tomllib.loads(_path(data, name).read_text())
+
+
 def load(data: str, name: str) -> Spec:
     """The spec of a recipe."""
-    told = tomllib.loads((FOLDER / data / f"{name}.toml").read_text())
+    told = _read(data, name)
     return spec_named(told["model"])(**told["settings"])
 
 
 def chosen(data: str, name: str) -> dict[str, Any]:
     """How the settings of a recipe were found."""
-    told = tomllib.loads((FOLDER / data / f"{name}.toml").read_text())
-    found: dict[str, Any] = told["chosen"]
+    found: dict[str, Any] = _read(data, name)["chosen"]
     return found
 
 
 def labelled(data: str, name: str) -> str:
     """The recipe's name, and what it has other than the recipe that is named like its model."""
-    mine = tomllib.loads((FOLDER / data / f"{name}.toml").read_text())
-    plain = FOLDER / data / f"{mine['model']}.toml"
-    if name == mine["model"] or not plain.exists():
+    mine = _read(data, name)
+    if name == mine["model"] or not _path(data, mine["model"]).exists():
         return name
-    common = tomllib.loads(plain.read_text())["settings"]
+    common = _read(data, mine["model"])["settings"]
     apart = [
         f"{key} {value}" for key, value in mine["settings"].items() if value != common.get(key)
     ]
@@ -43,7 +49,7 @@ def labelled(data: str, name: str) -> str:
 
 def save(data: str, name: str, spec: Spec, how: Mapping[str, Any]) -> Path:
     """Write a recipe."""
-    path = FOLDER / data / f"{name}.toml"
+    path = _path(data, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     settings = spec.model_dump(mode="json", exclude_defaults=True)
     lines = [f"model = {_text(spec.name)}", "", "[settings]"]

@@ -147,7 +147,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             *grid(BPR.but(learning_rate=2e-3, start="spectral", patience=5), l2=[1e-3, 3e-3, 1e-2]),
         ],
         "mf-bpr-tenth": [MANY.but(**LARGE)],
-        "mf-bpr-many-tenth": [MANY.but(**LARGE).but(negatives=64)],
+        "mf-bpr-many-tenth": [MANY.but(negatives=64, **LARGE)],
         "mf-softmax": grid(
             MF(**HOT, start="spectral").but(epochs=25), temperature=[0.1], width=[64]
         ),
@@ -166,7 +166,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         ],
         "lightgcn-bpr": [GRAPH.but(**LARGE).but(epochs=60, patience=4)],
         "lightgcn-bpr-tenth": [GRAPH.but(**LARGE)],
-        "lightgcn-bpr-many-tenth": [GRAPH.but(**LARGE).but(negatives=64)],
+        "lightgcn-bpr-many-tenth": [GRAPH.but(negatives=64, **LARGE)],
         "mult-vae-tenth": [
             MultVAE(batch=512, dropout=0.7, warmup=500, average=0.99, epochs=60, patience=4)
         ],

@@ -1,8 +1,8 @@
 """Sizes that come again.
 
 For each new shape of a product in bf16 torch compiles a program on a CPU, which takes up to fifty
-times as long as the product: where no two batches are of one size, a tenth of all time. So what a
-batch sizes is rounded to eight sizes an octave, and what is added is zeros.
+times as long as the product: where no two batches are of one size, a tenth of all time. So sizes
+that depend on a batch are rounded to eight an octave, and what is added is zeros.
 """
 
 
@@ -13,9 +13,9 @@ def rounded_up(count: int) -> int:
 
 
 def rounded(count: int) -> int:
-    """The same to the nearest, and at least 1."""
+    """The same to the nearest."""
     step = _step(count)
-    return max((count + step // 2) // step * step, 1)
+    return (count + step // 2) // step * step
 
 
 def _step(count: int) -> int:

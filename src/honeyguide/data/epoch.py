@@ -14,6 +14,7 @@ POOL = 16  # batches whose windows are sorted together; more would leave less to
 
 def permuted(count: int, batch: int, draw: np.random.Generator) -> list[Int[np.ndarray, " B"]]:
     """Examples at random, `batch` at once."""
+    # as few bytes as they need: a long log has tens of millions
     numbers = np.arange(count, dtype=np.int32 if count < 1 << 31 else np.int64)
     order = draw.permutation(numbers)
     return [order[start : start + batch] for start in range(0, count, batch)]

@@ -166,9 +166,9 @@ class _Step:
         ]
         shares = [rows @ weight.T for _, rows, weight in sides]
         hidden = [shares[0].new_empty(self.pairs * self.items, len(bias))]
-        places = [self.asking.index, self.given.index]
+        named = [self.asking.index, self.given.index]
         shared, into = self._numbers(*shares), self._numbers(hidden[0])
-        self._pass(_first, *shared, *places, bias.numpy(), *into, *self._mask(0))
+        self._pass(_first, *shared, *named, bias.numpy(), *into, *self._mask(0))
         weights = [weight.to(self.wide) for weight in deeper[::2]]
         for n, (weight, added) in enumerate(zip(weights, deeper[1::2], strict=True)):
             hidden.append(hidden[-1] @ weight.T)
@@ -180,7 +180,7 @@ class _Step:
             slopes = slopes @ weights[n]
             self._pass(_stopped, *self._numbers(slopes, hidden[n]), self.scale)
         back = [torch.zeros(share.shape) for share in shares]
-        self._pass(_to_rows, *self._numbers(slopes), *places, *(each.numpy() for each in back))
+        self._pass(_to_rows, *self._numbers(slopes), *named, *(each.numpy() for each in back))
         of_sides = []
         for (side, rows, weight), slope in zip(sides, back, strict=True):
             narrow = slope.to(self.wide)
@@ -247,6 +247,14 @@ def _look_up(table, numbers, place, rows, index, values):  # type: ignore[no-unt
     return count
 
 
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _dropped(lane, base, low, high, kept, scale):  # type: ignore[no-untyped-def]
+    """relu and dropout in place; NaN stays. base: the place of the first in the layer."""
+    for d in range(len(lane)):
+        passes = hashed(base + d, low, high) <= kept
+        lane[d] = np.float32(0) if lane[d] <= 0 or not passes else lane[d] * scale
+
+
 # Below, what torch multiplies comes as bits, of f32 (shift 0) or bf16 (16; half: what rounds it).
 
 
@@ -269,9 +277,8 @@ def _first(  # type: ignore[no-untyped-def]
             for d in range(width):
                 y_bits[d] = np.int32(row[d]) << shift
             for d in range(width):
-                value = x[d] + y[d]
-                passes = hashed(base + d, low, high) <= kept
-                y[d] = np.float32(0) if value <= 0 or not passes else value * scale
+                y[d] += x[d]
+            _dropped(y, base, low, high, kept, scale)
             for d in range(width):
                 made[d] = (y_bits[d] + half) >> shift
 
@@ -287,9 +294,8 @@ def _further(rows, bias, low, high, kept, scale, shift, half):  # type: ignore[n
         for d in range(width):
             bits[d] = np.int32(row[d]) << shift
         for d in range(width):
-            value = lane[d] + bias[d]
-            passes = hashed(base + d, low, high) <= kept
-            lane[d] = np.float32(0) if value <= 0 or not passes else value * scale
+            lane[d] += bias[d]
+        _dropped(lane, base, low, high, kept, scale)
         for d in range(width):
             row[d] = (bits[d] + half) >> shift
 

@@ -86,7 +86,7 @@ class _Blocks(torch.autograd.Function):
                 # d loss / d logits = (p * count - row) / targets; p is the block / z, so a scale is
                 # taken out of the wide side and put onto the narrow one
                 scale = count / z / targets
-                less = (-1 / (scale * targets))[places[0], 0]
+                less = (-z / count)[places[0], 0]
                 block.index_put_(places, less.to(block), accumulate=True)
                 d_states[start:stop] = ((block @ full) * scale)[: stop - start]
                 if block.dtype == d_full.dtype:
@@ -103,9 +103,8 @@ class _Blocks(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
         d_states, d_table = ctx.saved_tensors
         scale = grads[0]
-        if (
-            scale.device.type == "cpu" and scale.item() == 1
-        ):  # a large table is not gone through again
+        # a large table is not gone through again for nothing; a GPU is not stopped to find that out
+        if scale.device.type == "cpu" and scale.item() == 1:
             return d_states, d_table, None, None
         return d_states * scale, d_table * scale, None, None
 
