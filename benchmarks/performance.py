@@ -23,7 +23,7 @@ from honeyguide.models.neumf import NeuMF
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.spec import Learned, LearnedSpec, Schema
 from honeyguide.nn import softmax
-from honeyguide.nn.causal import attend
+from honeyguide.nn.attend import attend
 from honeyguide.nn.graph import Edges
 from honeyguide.nn.recurrence import recur
 from honeyguide.train.device import autocast, choose_precision

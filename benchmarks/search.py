@@ -115,6 +115,9 @@ def in_order(dropout: float) -> dict[str, list[Spec]]:
         "sasrec": [SASRec(**wet)],
         "bsarec": [BSARec(**wet)],
         "lrurec": [LRURec(**wet)],
+        "sasrec-cosine": [SASRec(similarity="cosine", **wet)],
+        "bsarec-cosine": [BSARec(similarity="cosine", **wet)],
+        "lrurec-cosine": [LRURec(similarity="cosine", **wet)],
     }
 
 
@@ -124,6 +127,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         **in_order(0.5),
         "bsarec-wide": [BSARec(dropout=0.5, width=128, **LONG)],
         "bsarec-wider": [BSARec(dropout=0.5, width=192, **LONG)],
+        "bsarec-cosine-wide": [BSARec(dropout=0.5, similarity="cosine", width=128, **LONG)],
         "bsarec-decay": grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
     },
     "gowalla": {
@@ -148,6 +152,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         ],
         "mf-bpr-tenth": [MANY.but(**LARGE)],
         "mf-bpr-many-tenth": [MANY.but(negatives=64, **LARGE)],
+        "mf-bpr-fast-tenth": [MANY.but(negatives=64, **LARGE).but(learning_rate=0.015)],
         "mf-softmax": grid(
             MF(**HOT, start="spectral").but(epochs=25), temperature=[0.1], width=[64]
         ),

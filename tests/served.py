@@ -7,6 +7,7 @@ import polars as pl
 
 from honeyguide.data.shop import simulate
 from honeyguide.data.table import Table
+from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.convncf import ConvNCF
@@ -59,6 +60,7 @@ SPECS: dict[str, Spec] = {
         SASRec(**SHORT),
         BSARec(**SHORT),
         LRURec(**SHORT),
+        BERT4Rec(**SHORT),
         NextItNet(**SHORT),
         GRU4Rec(**SHORT, inner=16),
     )

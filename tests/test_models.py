@@ -9,6 +9,7 @@ import contracts
 from contracts import CONTRACTS
 from declared import Declared
 from honeyguide.errors import UnknownName
+from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.convncf import ConvNCF
@@ -133,7 +134,17 @@ DECLARED: dict[str, dict[str, Declared]] = {
     },
     "nextitnet": {"nextitnet": Declared(NextItNet(**SMALL_SEQUENCE))},
     "bsarec": {"bsarec": Declared(BSARec(**SMALL_SEQUENCE))},
-    "lrurec": {"lrurec": Declared(LRURec(**SMALL_SEQUENCE))},
+    "lrurec": {
+        "lrurec": Declared(LRURec(**SMALL_SEQUENCE)),
+        "lrurec-cosine": Declared(LRURec(**SMALL_SEQUENCE, similarity="cosine", temperature=0.3)),
+    },
+    "bert4rec": {
+        "bert4rec": Declared(BERT4Rec(**SMALL_SEQUENCE)),
+        "bert4rec-kinds-gaps": Declared(BERT4Rec(**SMALL_SEQUENCE, kinds=True, gaps=True)),
+        "bert4rec-sampled": Declared(
+            BERT4Rec(**SMALL_SEQUENCE, loss="sampled-softmax", negatives=16)
+        ),
+    },
     "sasrec": {
         "sasrec": Declared(SMALL_SASREC),
         "sasrec-kinds-gaps": Declared(SMALL_SASREC.but(kinds=True, gaps=True)),

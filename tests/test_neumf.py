@@ -10,7 +10,7 @@ from honeyguide.data.batch import examples
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.spec import Schema
 from honeyguide.nn import perceptron
-from honeyguide.nn.causal import BITS
+from honeyguide.nn.attend import BITS
 from honeyguide.nn.dropout import drawn_by
 from honeyguide.train.trainer import build
 from matrices import everyone, fitted, random_log

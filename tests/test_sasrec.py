@@ -32,9 +32,13 @@ def ring() -> Interactions:
     return Interactions.of(Table(events.with_columns(kind=pl.lit("view"))))
 
 
-@pytest.mark.parametrize("loss", ["softmax", "sampled-softmax"])
-def test_learns_what_comes_next(loss):
-    log, spec = ring(), SMALL.but(loss=loss, negatives=16, epochs=60, dropout=0.0)
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"loss": "sampled-softmax", "negatives": 16}, {"similarity": "cosine"}],
+    ids=lambda told: "-".join(map(str, told.values())),
+)
+def test_learns_what_comes_next(told):
+    log, spec = ring(), SMALL.but(epochs=60, dropout=0.0, **told)
     scores = fitted(spec, log).score(everyone(log, spec))
     start = np.arange(24)
     way = np.where(start % 2 == 0, 1, -1)
@@ -56,10 +60,31 @@ def test_softmax_is_cross_entropy_at_every_event_that_has_a_next():
     assert model.loss(batch).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
-def test_sampled_softmax_by_its_formula():
-    model, batch = batch_of(SMALL.but(loss="sampled-softmax", negatives=9))
-    states = model.states(batch.query).detach().double()
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("temperature", [None, 0.5])
+def test_softmax_by_cosine_and_by_a_temperature(similarity, temperature):
+    model, batch = batch_of(SMALL.but(similarity=similarity, temperature=temperature))
+    states, _ = model.reader.read(model.inputs(batch.query), None)
+    items = model.items.weight[1:]
+    if similarity == "cosine":
+        states, items = (x / x.square().sum(-1, keepdim=True).sqrt() for x in (states, items))
+    heat = temperature or {"dot": 1.0, "cosine": 0.07}[similarity]
+    logits, target = states @ items.T / heat, batch.target - 1
+    wanted = cross_entropy(logits.reshape(-1, logits.shape[2]), target.reshape(-1), ignore_index=-1)
+    assert model.loss(batch).item() == pytest.approx(wanted.item(), rel=1e-5)
+    scores = model.score(batch.query)[:, 1:].detach()
+    last = (batch.query.length - 1)[:, None, None].expand(-1, 1, 16)
+    torch.testing.assert_close(scores, (states.gather(1, last) @ items.T)[:, 0].detach())
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+def test_sampled_softmax_by_its_formula(similarity):
+    spec = SMALL.but(loss="sampled-softmax", negatives=9, similarity=similarity, temperature=0.5)
+    model, batch = batch_of(spec)
+    states = model.states(batch.query).detach().double() / 0.5
     items = model.items.weight.detach().double()
+    if similarity == "cosine":
+        items = torch.nn.functional.normalize(items)
     p, drawn = batch.log_p.double().exp(), batch.negatives.tolist()
     total, count = 0.0, 0
     for row, place in (batch.target > 0).nonzero().tolist():

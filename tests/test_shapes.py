@@ -8,7 +8,7 @@ from honeyguide.data.batch import examples
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.table import Table
 from honeyguide.models.sasrec import SASRec
-from honeyguide.nn.causal import attend
+from honeyguide.nn.attend import attend
 from honeyguide.nn.softmax import softmax
 from honeyguide.shapes import rounded, rounded_up
 
@@ -59,7 +59,7 @@ def test_blocks_of_the_softmax_have_sizes_that_come_again(monkeypatch):
 def test_attention_by_blocks_that_overlap(monkeypatch):
     q, k, v = (torch.randn(7, 5, 4, requires_grad=True) for _ in range(3))
     whole = torch.autograd.grad(attend(q, k, v).sin().sum(), (q, k, v))
-    monkeypatch.setattr("honeyguide.nn.causal.BLOCK_BYTES", 3 * 5 * 5 * 4)
+    monkeypatch.setattr("honeyguide.nn.attend.BLOCK_BYTES", 3 * 5 * 5 * 4)
     parts = torch.autograd.grad(attend(q, k, v).sin().sum(), (q, k, v))
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other)

@@ -12,6 +12,7 @@ from honeyguide.data.query import Query
 from honeyguide.data.vocab import PAD
 from honeyguide.data.words import MOST
 from honeyguide.errors import CallError
+from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.lrurec import LRURec
@@ -31,9 +32,10 @@ SPECS = [
     LRURec(**SIZES),
     NextItNet(**SIZES),
     GRU4Rec(**SIZES, inner=6),
-    GRU4Rec(**SIZES, inner=6, cell="lstm"),
+    GRU4Rec(**SIZES, inner=6, cell="lstm", similarity="cosine"),
 ]
 WINDOWED = SPECS[:2]
+BOTH_WAYS = BERT4Rec(**SIZES, heads=2)
 draw = np.random.default_rng(0)
 events = [
     Event(item, kind, time)
@@ -54,15 +56,17 @@ def model_of(spec) -> SequenceModel:
 
 
 def whole(model, events):
+    length = torch.tensor([len(events)])
+    events = events or [Event(PAD, kind=0, time=0.0)]
     item, kind = (torch.tensor([[getattr(e, n) for e in events]]) for n in ("item", "kind"))
     time = torch.tensor([[e.time for e in events]], dtype=torch.float64)
     words = torch.tensor([[[*e.words, *[0] * (MOST - len(e.words))] for e in events]])
-    length, known = torch.tensor([len(events)]), {"time": time, "words": words}
+    known = {"time": time, "words": words}
     with torch.no_grad():
         return model.query_vectors(Query(item, kind, length, -length, length, **known))[0]
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", [*SPECS, BOTH_WAYS], ids=lambda spec: spec.name)
 @pytest.mark.parametrize("first", [0, 1, 5, HISTORY])
 def test_it_grows_like_a_whole_reading_until_the_window_is_full(spec, first):
     model = model_of(spec)
@@ -96,7 +100,18 @@ def test_a_reader_without_a_window_goes_on(spec):
     torch.testing.assert_close(state.vector, whole(model, events), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_what_looks_both_ways_is_read_anew_with_each_event():
+    model = model_of(BOTH_WAYS)
+    state = model.start([])
+    torch.testing.assert_close(state.vector, whole(model, []), rtol=1e-4, atol=1e-5)
+    for count in range(1, len(events) + 1):
+        state = model.advance(state, events[count - 1])
+        assert list(state.events) == events[max(count - HISTORY, 0) : count]
+        wanted = whole(model, list(state.events))
+        torch.testing.assert_close(state.vector, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", [*SPECS, BOTH_WAYS], ids=lambda spec: spec.name)
 def test_two_ways_on_from_one_state(spec):
     model = model_of(spec)
     # one step on, so that there is room behind what is held, which both ways could write into

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from honeyguide.experiment.lists import evaluate_predictions as evaluate_predictions
     from honeyguide.experiment.run import Run as Run
     from honeyguide.experiment.tuning import tune as tune
+    from honeyguide.models.bert4rec import BERT4Rec as BERT4Rec
     from honeyguide.models.bsarec import BSARec as BSARec
     from honeyguide.models.chebycf import ChebyCF as ChebyCF
     from honeyguide.models.convncf import ConvNCF as ConvNCF
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
+    "BERT4Rec": ("models.bert4rec", "BERT4Rec"),
     "BSARec": ("models.bsarec", "BSARec"),
     "CP": ("models.cp", "CP"),
     "ChebyCF": ("models.chebycf", "ChebyCF"),

@@ -92,6 +92,14 @@ class Query:
         places = torch.arange(self.item.shape[1], device=self.item.device)
         return places < self.length[:, None]
 
+    def part(self, rows: slice) -> "Query":
+        """The same of some people, no wider than the longest of their histories."""
+        columns = {n: c[rows] for n in self.__slots__ if (c := getattr(self, n)) is not None}
+        longest = max(int(columns["length"].max()) if len(columns["length"]) else 0, 1)
+        events = ("item", "kind", "value", "time", "words")
+        cut = {name: columns[name][:, :longest] for name in events if name in columns}
+        return replace(self, **{**columns, **cut})
+
     def pairs(self, rule: Rule) -> Pairs:
         """The distinct items that count, as Interactions.pairs makes them in training."""
         device = self.item.device

@@ -9,7 +9,8 @@ branches and not on the attention weights; positions count from the first kept e
 from typing import Annotated, ClassVar
 
 from honeyguide.config import Choice, Range
-from honeyguide.models.sequence import HeadedSpec, SequenceModel
+from honeyguide.models.causal import CausalModel
+from honeyguide.models.sequence import HeadedSpec
 from honeyguide.models.spec import Count, Schema, Share
 from honeyguide.nn.filtering import Filters
 
@@ -27,9 +28,9 @@ class BSARec(HeadedSpec):
     history: Count = 50
     """The last so many events are read; the frequencies are those of a window so long."""
 
-    def build(self, schema: Schema) -> SequenceModel:
+    def build(self, schema: Schema) -> CausalModel:
         kept = min(self.kept, self.history // 2 + 1)
         reader = Filters(
             self.width, self.layers, self.heads, self.dropout, self.share, kept, self.history
         )
-        return SequenceModel(self, schema, reader)
+        return CausalModel(self, schema, reader)

@@ -9,7 +9,8 @@ a setting.
 from typing import Annotated, ClassVar, Literal
 
 from honeyguide.config import Choice
-from honeyguide.models.sequence import SequenceModel, SequenceSpec
+from honeyguide.models.causal import CausalModel
+from honeyguide.models.sequence import SequenceSpec
 from honeyguide.models.spec import Count, Schema
 from honeyguide.nn.recurrence import Gated
 
@@ -26,6 +27,6 @@ class GRU4Rec(SequenceSpec):
     inner: Annotated[Count, Choice((64, 128, 256))] = 128
     """Numbers inside the recurrence."""
 
-    def build(self, schema: Schema) -> SequenceModel:
+    def build(self, schema: Schema) -> CausalModel:
         reader = Gated(self.cell, self.width, self.inner, self.layers, self.dropout)
-        return SequenceModel(self, schema, reader)
+        return CausalModel(self, schema, reader)

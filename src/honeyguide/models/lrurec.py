@@ -7,7 +7,8 @@ recurrence is walked along and not computed by doubling.
 
 from typing import ClassVar
 
-from honeyguide.models.sequence import SequenceModel, SequenceSpec
+from honeyguide.models.causal import CausalModel
+from honeyguide.models.sequence import SequenceSpec
 from honeyguide.models.spec import Schema
 from honeyguide.nn.recurrence import Linear
 
@@ -17,5 +18,5 @@ class LRURec(SequenceSpec):
 
     name: ClassVar[str] = "lrurec"
 
-    def build(self, schema: Schema) -> SequenceModel:
-        return SequenceModel(self, schema, Linear(self.width, self.layers, self.dropout))
+    def build(self, schema: Schema) -> CausalModel:
+        return CausalModel(self, schema, Linear(self.width, self.layers, self.dropout))

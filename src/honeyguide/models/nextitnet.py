@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from honeyguide.config import Choice
-from honeyguide.models.sequence import SequenceModel, SequenceSpec
+from honeyguide.models.causal import CausalModel
+from honeyguide.models.sequence import SequenceSpec
 from honeyguide.models.spec import Count, Schema
 from honeyguide.nn.filtering import Dilated
 
@@ -25,8 +26,6 @@ class NextItNet(SequenceSpec):
     kernel: Annotated[int, Field(ge=2), Choice((2, 3))] = 3
     """How many events a convolution looks at."""
 
-    def build(self, schema: Schema) -> SequenceModel:
+    def build(self, schema: Schema) -> CausalModel:
         dilations = tuple(4 ** (number % 2) for number in range(self.layers))
-        return SequenceModel(
-            self, schema, Dilated(self.width, dilations, self.kernel, self.dropout)
-        )
+        return CausalModel(self, schema, Dilated(self.width, dilations, self.kernel, self.dropout))

@@ -8,7 +8,8 @@ the attention weights, whose kernel then needs no mask; the norm stands before e
 
 from typing import ClassVar
 
-from honeyguide.models.sequence import HeadedSpec, SequenceModel
+from honeyguide.models.causal import CausalModel
+from honeyguide.models.sequence import HeadedSpec
 from honeyguide.models.spec import Schema
 from honeyguide.nn.attention import Causal
 
@@ -18,6 +19,6 @@ class SASRec(HeadedSpec):
 
     name: ClassVar[str] = "sasrec"
 
-    def build(self, schema: Schema) -> SequenceModel:
+    def build(self, schema: Schema) -> CausalModel:
         reader = Causal(self.width, self.layers, self.heads, self.width, self.dropout, self.history)
-        return SequenceModel(self, schema, reader)
+        return CausalModel(self, schema, reader)

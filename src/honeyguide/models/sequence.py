@@ -1,20 +1,20 @@
-"""What models of what comes next share: item vectors in, a state at each position, items asked for.
+"""What models of what comes next share: the spec, item vectors in, items asked for, answers.
 
-Special: a model is a spec and a reader. The reader (nn/) turns the vectors of the events into
-states and knows nothing of items; everything else, losses among it, stands here once. All positions
-are trained at once, over several windows of a long history; item vectors are both what goes in and
-what is asked for. Letters as in models/spec.py, L events.
+Special: item vectors are both what goes in and what is asked for. What stands between, and what a
+model is trained to say at which position, is the model's: one that looks back only (causal.py) or
+both ways (bert4rec.py). Letters as in models/spec.py, L events.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Float32, Float64, Int64
 from pydantic import model_validator
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, normalize
 
 from honeyguide.config import Choice, Range, Space
 from honeyguide.data.batch import Batch, Unit
@@ -24,7 +24,7 @@ from honeyguide.data.query import Query
 from honeyguide.data.rule import EVENTS_FOR, POSITIVE, SIGN, Rule
 from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
-from honeyguide.data.vocab import PAD
+from honeyguide.data.vocab import PAD, UNKNOWN_USER
 from honeyguide.data.words import MOST, NUMBERS
 from honeyguide.errors import CallError
 from honeyguide.models.spec import (
@@ -33,6 +33,7 @@ from honeyguide.models.spec import (
     Count,
     Learned,
     LearnedSpec,
+    Positive,
     Schema,
     Share,
     Vectors,
@@ -42,6 +43,7 @@ from honeyguide.nn.softmax import softmax
 
 WIDTHS, HEADS = (32, 64, 128), (1, 2, 4)  # where tuning looks; each of these divides each of those
 WORKING = 32 << 20  # bytes
+COSINE_HEAT = 0.07
 GAPS = 40  # buckets of time between two events, the last from 4,000 years on
 VIEW = KINDS["view"].number
 WITH_SEARCHES = Rule(kinds=(*POSITIVE, "search"))
@@ -66,6 +68,12 @@ class SequenceSpec(LearnedSpec):
     """softmax is the best where the catalogue fits (tens of thousands of items)."""
     negatives: Count = 512
     """Negatives per batch for sampled-softmax."""
+    similarity: Literal["dot", "cosine"] = "dot"
+    """What a score is. cosine takes the length of vectors out of it, which helps on sparse data
+    with short histories."""
+    temperature: Annotated[Positive | None, Range(0.03, 0.3, log=True)] = None
+    """Divides the scores before the loss looks at them; None = 1 by dot, 0.07 by cosine. Lower it
+    for sharper lists."""
     batch: Count = 128
     """Sequences per step on average: windows of like length share a step, which holds about as many
     events as any other."""
@@ -93,6 +101,22 @@ class SequenceSpec(LearnedSpec):
             raise CallError(
                 f"{self.name} with words needs searches, and there are none.", CURES["words"]
             )
+
+    @property
+    def heat(self) -> float:
+        """What the scores are divided by."""
+        if self.temperature is not None:
+            return self.temperature
+        return COSINE_HEAT if self.similarity == "cosine" else 1.0
+
+    def searched(self, log: Interactions) -> dict[str, Space]:
+        found = super().searched(log)
+        if self.similarity == "dot":
+            del found["temperature"]  # vectors can take any scale up themselves
+        return found
+
+    def standing(self) -> dict[str, Any]:
+        return super().standing() | {"temperature": self.heat}
 
     @property
     def unit(self) -> Unit:
@@ -134,22 +158,6 @@ class HeadedSpec(SequenceSpec):
         return found
 
 
-@runtime_checkable
-class Reader(Protocol):
-    """Vectors of events (B, L, D), right-padded, to the state after each event.
-
-    window: how many events it can read; None = any number.
-    """
-
-    window: int | None
-
-    def read(
-        self, x: Float[Tensor, "B L D"], before: tuple[Any, ...] | None
-    ) -> tuple[Float[Tensor, "B L D"], tuple[Any, ...]]:
-        """The states, and what the next event (L = 1) needs beside itself."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event of a history. item: a number of the model, PAD for a search. time: seconds since
@@ -180,53 +188,52 @@ class SequenceModel(Vectors, Learned):
     gaps.weight (GAPS, D) and words.weight (NUMBERS, D), each where the spec wants it, are added to
     what goes in; of several words the mean."""
 
-    def __init__(self, spec: SequenceSpec, schema: Schema, reader: Any) -> None:
+    def __init__(self, spec: SequenceSpec, schema: Schema) -> None:
         super().__init__(spec, schema)
         self.settings = spec
         self.items = _table(schema.items, spec.width)
         self.kinds = _table(len(SIGN), spec.width) if spec.kinds else None
         self.gaps = _table(GAPS, spec.width) if spec.gaps else None
         self.words = _table(NUMBERS, spec.width) if spec.words else None
-        self.reader: Any = reader
-        assert isinstance(reader, Reader)
 
-    def states(self, query: Query) -> Float[Tensor, "B L D"]:
-        """The state after each event."""
-        given = self._inputs(query.item, query.kind, query.time, query.words)
-        states: Tensor = self.reader.read(given, None)[0]
-        return states
+    @abstractmethod
+    def looked_for(self, query: Query) -> Float[Tensor, "B D"]:
+        """What few enough people to be read at once look for after their last event."""
 
-    def _inputs(
-        self,
-        item: Int64[Tensor, "B L"],
-        kind: Int64[Tensor, "B L"],
-        time: Float64[Tensor, "B L"] | None,
-        words: Int64[Tensor, "B L W"] | None,
-        before: float | None = None,
-    ) -> Float[Tensor, "B L D"]:
-        """What the reader reads; before: the time of the event before the first."""
-        given: Tensor = self.items(item)
+    @abstractmethod
+    def start(self, events: Sequence[Event]) -> State:
+        """The state after these events, of which the last `history` are read."""
+
+    @abstractmethod
+    def advance(self, state: State, event: Event) -> State:
+        """The state one event later."""
+
+    def inputs(self, query: Query, before: float | None = None) -> Float[Tensor, "B L D"]:
+        """The vectors of events; before: the time of the event before the first."""
+        given: Tensor = self.items(query.item)
         if self.kinds is not None:
-            given = given + self.kinds(kind)
-        if self.gaps is not None and time is not None:
-            first = torch.full_like(time[:, :1], torch.nan if before is None else before)
-            given = given + self.gaps(gap_buckets(time, first))
-        if self.words is not None and words is not None:
-            searches = words[..., 0].nonzero(as_tuple=True)  # few: the others cost nothing
-            asked = embedding_bag(words[searches], self.words.weight, mode="mean", padding_idx=0)
+            given = given + self.kinds(query.kind)
+        if self.gaps is not None and query.time is not None:
+            first = torch.full_like(query.time[:, :1], torch.nan if before is None else before)
+            given = given + self.gaps(gap_buckets(query.time, first))
+        if self.words is not None and query.words is not None:
+            searches = query.words[..., 0].nonzero(as_tuple=True)  # few: the others cost nothing
+            typed = query.words[searches]
+            asked = embedding_bag(typed, self.words.weight, mode="mean", padding_idx=0)
             given = given.index_put(searches, asked.to(given.dtype), accumulate=True)
         scaled: Tensor = given * self.settings.width**0.5
         return scaled
 
-    def loss(self, batch: Batch) -> Float32[Tensor, ""]:
-        states = self.states(batch.query)
-        real = batch.target != PAD
-        asked, target = states[real], batch.target[real]
+    def loss_of(
+        self, asked: Float[Tensor, "T D"], target: Int64[Tensor, " T"], batch: Batch
+    ) -> Float32[Tensor, ""]:
+        """Mean loss of what was looked for, comparable, where these items came."""
+        asked = asked / self.settings.heat
         if batch.negatives is None:
-            return softmax(asked, self.items.weight, target)
+            return softmax(asked, self.item_vectors(), target)
         assert batch.log_p is not None
-        positive = (asked * self.items(target)).sum(1)
-        negative = asked @ self.items(batch.negatives).T
+        positive = (asked * self.comparable(self.items(target))).sum(1)
+        negative = asked @ self.comparable(self.items(batch.negatives)).T
         return losses.sampled_softmax(
             positive.float(),
             negative.float(),
@@ -243,66 +250,33 @@ class SequenceModel(Vectors, Learned):
         place_bytes = FLOATS_A_PLACE * self.settings.width * 4
         rows = max(1, WORKING // (place_bytes * query.item.shape[1]))
         starts = range(0, max(len(query), 1), rows)
-        return torch.cat([self._last(query, slice(a, a + rows)) for a in starts])
-
-    def _last(self, query: Query, rows: slice) -> Float32[Tensor, "B D"]:
-        """The state after the last event of these rows, 0 where there is none."""
-        length = query.length[rows]
-        longest = max(int(length.max()) if len(length) else 0, 1)
-        time = None if query.time is None else query.time[rows, :longest]
-        words = None if query.words is None else query.words[rows, :longest]
-        item, kind = query.item[rows, :longest], query.kind[rows, :longest]
-        states, _ = self.reader.read(self._inputs(item, kind, time, words), None)
-        last = (length - 1).clamp(min=0)
-        picked: Tensor = states[torch.arange(len(states), device=states.device), last]
-        return picked.float() * (length > 0)[:, None]
-
-    @torch.inference_mode()
-    def start(self, events: Sequence[Event]) -> State:
-        """The state after these events, of which the last `history` are read."""
-        kept = tuple(events[-self.settings.history :])
-        if not kept:
-            return State((), self.items.weight.new_zeros(self.settings.width), None)
-        return self._read_on(kept, kept, None, None)
-
-    @torch.inference_mode()
-    def advance(self, state: State, event: Event) -> State:
-        """The state one event later: that of a whole reading until `history` events were read.
-
-        Then a reader with a window starts anew from half of them; one without goes on, and knows
-        more than a whole reading would.
-        """
-        events, history = state.events, self.settings.history
-        if state.carried is None:
-            return self.start([event])
-        if len(events) == history and self.reader.window is not None:
-            return self.start([*events[-(history // 2) :], event])
-        kept = (*events[len(events) - history + 1 :], event) if len(events) == history else None
-        return self._read_on(kept or (*events, event), (event,), state.carried, events[-1].time)
-
-    def _read_on(
-        self,
-        kept: tuple[Event, ...],
-        new: tuple[Event, ...],
-        carried: tuple[Any, ...] | None,
-        before: float | None,
-    ) -> State:
-        device = self.items.weight.device
-        item = torch.tensor([[event.item for event in new]], device=device)
-        kind = torch.tensor([[event.kind for event in new]], device=device)
-        times = [torch.nan if event.time is None else event.time for event in new]
-        time = torch.tensor([times], dtype=torch.float64, device=device)
-        words = None
-        if self.words is not None:
-            words = torch.tensor([[_filled(event.words) for event in new]], device=device)
-        states, carried = self.reader.read(self._inputs(item, kind, time, words, before), carried)
-        return State(kept, states[0, -1].float(), carried)
+        return torch.cat([self.looked_for(query.part(slice(a, a + rows))).float() for a in starts])
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
-        return self.items.weight
+        return self.comparable(self.items.weight)
+
+    def comparable(self, vectors: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
+        """Vectors whose inner product is the score."""
+        return normalize(vectors, dim=-1) if self.settings.similarity == "cosine" else vectors
 
     def answered_by(self, query: Query) -> list[AnsweredBy]:
         return ["history"] * len(query)
+
+
+def question(events: Sequence[Event], device: torch.device) -> Query:
+    """What one person with these events asks."""
+    read = events or [Event(PAD, kind=0)]
+    times = [torch.nan if event.time is None else event.time for event in read]
+    length = torch.tensor([len(events)], device=device)
+    return Query(
+        item=torch.tensor([[event.item for event in read]], device=device),
+        kind=torch.tensor([[event.kind for event in read]], device=device),
+        length=length,
+        user=torch.full_like(length, UNKNOWN_USER),
+        as_of=torch.zeros_like(length),
+        time=torch.tensor([times], dtype=torch.float64, device=device),
+        words=torch.tensor([[_filled(event.words) for event in read]], device=device),
+    )
 
 
 def gap_buckets(

@@ -1,6 +1,7 @@
 """All models, by the names of their papers. A new model is one file and one line here."""
 
 from honeyguide.errors import UnknownName
+from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.convncf import ConvNCF
@@ -50,6 +51,7 @@ _ALL = (
     SASRec,
     BSARec,
     LRURec,
+    BERT4Rec,
 )
 MODELS: dict[str, type[Spec]] = {spec.name: spec for spec in _ALL}
 

@@ -1,21 +1,22 @@
-"""A causal transformer over (B, L, D): each position sees itself and those before."""
+"""Transformers over (B, L, D): one that looks back, and grows by an event, and one that looks both
+ways."""
 
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import embedding, gelu, scaled_dot_product_attention
 
+from honeyguide.nn.attend import attend
 from honeyguide.nn.carried import Carried, through
-from honeyguide.nn.causal import attend
 from honeyguide.nn.dropout import Dropout
 
 KeysAndValues = tuple[Carried, Carried]
 
 
 class Attention(nn.Module):
-    """Causal attention with heads, and a map of what they saw."""
+    """Attention with heads, and a map of what they saw."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -23,16 +24,20 @@ class Attention(nn.Module):
         self.mixed, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
 
     def read(
-        self, x: Float[Tensor, "B L D"], before: KeysAndValues | None
+        self,
+        x: Float[Tensor, "B L D"],
+        before: KeysAndValues | None,
+        known: Int64[Tensor, " B"] | None = None,
     ) -> tuple[Float[Tensor, "B L D"], KeysAndValues]:
-        """What each position saw; L = 1 where something came before."""
+        """What each position saw, and what the next needs of it; L = 1 where something came before.
+        known: how many of the first each sees in any case, as in nn/attend.py."""
         b, length, width = x.shape
         heads, each = self.heads, width // self.heads
         mixed = self.mixed(x).view(b, length, 3, heads, each)
         q, k, v = mixed.permute(2, 0, 3, 1, 4).reshape(3, b * heads, length, each).unbind(0)
         if before is None:
             carried = Carried.of(k), Carried.of(v)
-            seen = attend(q, k, v)
+            seen = attend(q, k, v, None if known is None else known.repeat_interleave(heads))
         else:
             assert length == 1, "one event after the other"
             carried = before[0].then(k), before[1].then(v)
@@ -45,7 +50,8 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm attention and feed-forward, both residual.
 
-    Right padding needs no mask here: under a causal mask no real position sees what lies behind it.
+    Right padding needs no mask: no real position sees more than what stands before it and what is
+    known.
     """
 
     def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
@@ -56,10 +62,13 @@ class Block(nn.Module):
         self.drop = Dropout(dropout)
 
     def read(
-        self, x: Float[Tensor, "B L D"], before: KeysAndValues | None
+        self,
+        x: Float[Tensor, "B L D"],
+        before: KeysAndValues | None,
+        known: Int64[Tensor, " B"] | None = None,
     ) -> tuple[Float[Tensor, "B L D"], KeysAndValues]:
         """The vectors after this block, and what the next event needs of them."""
-        seen, carried = self.attention.read(self.before(x), before)
+        seen, carried = self.attention.read(self.before(x), before, known)
         x = x + self.drop(seen)
         after: Tensor = x + self.drop(self.narrow(self.drop(gelu(self.wide(self.between(x))))))
         return after, carried
@@ -90,3 +99,29 @@ class Causal(nn.Module):
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         return self.read(x, None)[0]
+
+
+class BothWays(nn.Module):
+    """Every position sees all of its sequence. Positions counted from the last, blocks, a last
+    norm."""
+
+    def __init__(
+        self, width: int, layers: int, heads: int, inner: int, dropout: float, length: int
+    ) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.drop = Dropout(dropout)
+        self.blocks: Any = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
+        self.last = nn.LayerNorm(width)
+
+    def forward(
+        self, x: Float[Tensor, "B L D"], length: Int64[Tensor, " B"]
+    ) -> Float[Tensor, "B L D"]:
+        """What each position of a sequence so long says, having seen the others."""
+        place = torch.arange(x.shape[1], device=x.device)
+        from_last = (length[:, None] - 1 - place).clamp(min=0)
+        x = self.drop(x + embedding(from_last, self.place))
+        for block in self.blocks:
+            x, _ = block.read(x, None, length)
+        normed: Tensor = self.last(x)
+        return normed

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int32, Int64
 from numba import njit
 from torch import Tensor
 
-from honeyguide.nn.causal import BITS
+from honeyguide.nn.attend import BITS
 from honeyguide.nn.dropout import drawn_by, drawn_seed, hashed
 from honeyguide.nn.pairs import FAST, MODES, places, slopes_of, sparse_rows
 from honeyguide.shapes import rounded_up

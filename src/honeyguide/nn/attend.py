@@ -1,8 +1,8 @@
-"""Causal attention whose way back costs what its arithmetic costs.
+"""Attention, causal or both ways, whose way back costs what its arithmetic costs.
 
 Special: on a CPU, torch's fused attention takes eight times as long backwards as forwards. Here the
 matrix products of each way run on a few sequences at once, and what stands between them is one
-kernel over the lower triangle, in place, while it is in cache. What is kept is the weights.
+kernel over what each place sees, in place, while it is in cache. What is kept is the weights.
 Letters: N sequences (times heads), L length, D width of a head.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from numba import njit
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
@@ -28,31 +28,45 @@ BITS = {
 
 
 def attend(
-    q: Float[Tensor, "N L D"], k: Float[Tensor, "N L D"], v: Float[Tensor, "N L D"]
+    q: Float[Tensor, "N L D"],
+    k: Float[Tensor, "N L D"],
+    v: Float[Tensor, "N L D"],
+    known: Int64[Tensor, " N"] | None = None,
 ) -> Float[Tensor, "N L D"]:
-    """The mean of the values at and before each position, by the softmax of q k / sqrt(D)."""
+    """The mean of the values that each place sees, by the softmax of q k / sqrt(D).
+
+    A place sees itself and those before it, and the first `known` of its sequence in any case.
+    """
     if q.device.type == "cpu" and q.dtype in BITS and torch.is_grad_enabled():
-        told: Tensor = _Causal.apply(q, k, v)  # type: ignore[no-untyped-call]
+        seen = torch.zeros(len(q), dtype=torch.int64) if known is None else known
+        told: Tensor = _Attend.apply(q, k, v, seen.numpy())  # type: ignore[no-untyped-call]
         return told
-    return scaled_dot_product_attention(q, k, v, is_causal=True)
+    if known is None:
+        return scaled_dot_product_attention(q, k, v, is_causal=True)
+    return scaled_dot_product_attention(q, k, v, attn_mask=_seen(known, q.shape[1]))
 
 
-class _Causal(torch.autograd.Function):
+def _seen(known: Int64[Tensor, " N"], length: int) -> Bool[Tensor, "N L L"]:
+    place = torch.arange(length, device=known.device)
+    return (place <= place[:, None]) | (place < known[:, None, None])
+
+
+class _Attend(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        ctx.by = (np.float32(q.shape[2] ** -0.5), *BITS[q.dtype][1:])
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, known: np.ndarray) -> Tensor:
+        ctx.known, ctx.by = known, (np.float32(q.shape[2] ** -0.5), *BITS[q.dtype][1:])
         weights = q.new_empty(len(q), q.shape[1], q.shape[1])
         out = torch.empty(v.shape, dtype=v.dtype)
         for part in _blocks(weights):
             w = weights[part]
             torch.bmm(q[part], k[part].transpose(1, 2), out=w)
-            kernel_over_rows(_weigh, [_bits(w)], *ctx.by, block=1)
+            kernel_over_rows(_weigh, [_bits(w), known[part]], *ctx.by, block=1)
             torch.bmm(w, v[part], out=out[part])
         ctx.save_for_backward(q, k, v, weights)
         return out
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         q, k, v, weights = ctx.saved_tensors
         grad = grads[0].contiguous()
         d_q, d_k, d_v = (torch.empty(x.shape, dtype=x.dtype) for x in (q, k, v))
@@ -62,10 +76,11 @@ class _Causal(torch.autograd.Function):
             d_w = held[: len(w)]
             torch.bmm(w.transpose(1, 2), grad[part], out=d_v[part])
             torch.bmm(grad[part], v[part].transpose(1, 2), out=d_w)
-            kernel_over_rows(_back, [_bits(w), _bits(d_w)], *ctx.by, block=1)
+            parts = [_bits(w), _bits(d_w), ctx.known[part]]
+            kernel_over_rows(_back, parts, *ctx.by, block=1)
             torch.bmm(d_w, k[part], out=d_q[part])
             torch.bmm(d_w.transpose(1, 2), q[part], out=d_k[part])
-        return d_q, d_k, d_v
+        return d_q, d_k, d_v, None
 
 
 def _blocks(weights: Float[Tensor, "N L L"]) -> Iterator[slice]:
@@ -84,14 +99,14 @@ def _bits(weights: Float[Tensor, "N L L"]) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _weigh(weights, scale, shift, half):  # type: ignore[no-untyped-def]
-    """Scores (N, L, L), as bits, become the softmax of their lower triangle, in place."""
+def _weigh(weights, known, scale, shift, half):  # type: ignore[no-untyped-def]
+    """Scores (N, L, L), as bits, become the softmax of what each place sees, in place."""
     length = weights.shape[1]
     bits, power_bits = np.empty(length, np.int32), np.empty(length, np.int32)
     lane, power = bits.view(np.float32), power_bits.view(np.float32)
     for sequence in range(len(weights)):
         for place in range(length):
-            row, size = weights[sequence, place], place + 1
+            row, size = weights[sequence, place], max(place + 1, known[sequence])
             for c in range(size):
                 bits[c] = np.int32(row[c]) << shift
             key = np.int32(-(2**31))
@@ -111,14 +126,15 @@ def _weigh(weights, scale, shift, half):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _back(weights, grads, scale, shift, half):  # type: ignore[no-untyped-def]
+def _back(weights, grads, known, scale, shift, half):  # type: ignore[no-untyped-def]
     """The gradient of the weights becomes that of the scores, in place."""
     length = weights.shape[1]
     bits, grad_bits = np.empty(length, np.int32), np.empty(length, np.int32)
     lane, grad = bits.view(np.float32), grad_bits.view(np.float32)
     for sequence in range(len(weights)):
         for place in range(length):
-            row, out, size = weights[sequence, place], grads[sequence, place], place + 1
+            row, out = weights[sequence, place], grads[sequence, place]
+            size = max(place + 1, known[sequence])
             for c in range(size):
                 bits[c] = np.int32(row[c]) << shift
                 grad_bits[c] = np.int32(out[c]) << shift

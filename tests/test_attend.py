@@ -1,11 +1,12 @@
-"""Causal attention by its kernel is torch's, forwards and backwards, whatever the blocks."""
+"""Attention by its kernel is torch's, forwards and backwards, whatever the blocks."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from honeyguide.nn import causal
-from honeyguide.nn.causal import attend
+from honeyguide.nn import attend as attending
+from honeyguide.nn.attend import attend
 
 SHAPES = [(5, 7, 4), (3, 1, 8), (2, 64, 16), (1, 33, 1)]
 
@@ -29,7 +30,7 @@ def by_torch(q, k, v):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("block_bytes", [1, 1 << 20])
 def test_it_is_that_of_torch(monkeypatch, shape, block_bytes):
-    monkeypatch.setattr(causal, "BLOCK_BYTES", block_bytes)  # one sequence at a time, or all
+    monkeypatch.setattr(attending, "BLOCK_BYTES", block_bytes)  # one sequence at a time, or all
     *parts, grad = drawn(shape)
     for got, wanted in zip(
         outcome(attend, parts, grad), outcome(by_torch, parts, grad), strict=True
@@ -65,3 +66,26 @@ def test_without_gradients_the_answer_is_the_same():
     wanted = outcome(attend, parts, grad)[0]
     with torch.no_grad():
         torch.testing.assert_close(attend(*parts), wanted)
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1 << 20])
+def test_what_is_known_is_seen_by_all_and_the_rest_only_by_what_follows(monkeypatch, block_bytes):
+    monkeypatch.setattr(attending, "BLOCK_BYTES", block_bytes)
+    *parts, grad = drawn((5, 7, 4))
+    known = torch.tensor([0, 1, 3, 6, 7])
+    sees = torch.zeros(5, 7, 7, dtype=torch.bool)
+    for sequence, place in np.ndindex(5, 7):
+        sees[sequence, place, : max(place + 1, int(known[sequence]))] = True
+
+    def wanted(q, k, v):
+        scores = (q @ k.transpose(1, 2) / 4**0.5).masked_fill(~sees, -torch.inf)
+        return scores.softmax(2) @ v
+
+    def ours(q, k, v):
+        return attend(q, k, v, known)
+
+    found = outcome(ours, parts, grad)
+    for got, plain in zip(found, outcome(wanted, parts, grad), strict=True):
+        torch.testing.assert_close(got, plain, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(*parts), found[0])
