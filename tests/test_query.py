@@ -12,6 +12,7 @@ from honeyguide.data.query import Pairs, Query, fingerprints, query
 from honeyguide.data.rule import POSITIVE, Rule
 from honeyguide.data.vocab import PAD, UNKNOWN_USER, Vocab
 from logs import entries, log, moments, pairs_by_hand, random_events, table, views
+from matrices import random_log
 
 KIND_SETS = st.sets(st.sampled_from(list(KINDS))).filter(lambda kinds: kinds & set(POSITIVE))
 
@@ -130,3 +131,21 @@ def test_moved_to_a_device_it_is_the_same():
     assert moved.item.device.type == "meta"
     assert moved.value is None
     assert moved.item.shape == asked.item.shape
+
+
+def test_a_part_is_no_wider_than_its_longest_history():
+    log = random_log()
+    asked = query(log, np.arange(log.n_users), history=None)
+    order = asked.length.argsort()
+    rows = slice(int(order[0]), int(order[0]) + 1)
+    part = asked.part(rows)
+    longest = int(asked.length[rows].max())
+    assert part.item.shape == (1, longest)
+    assert longest < asked.item.shape[1]
+    for name in Query.__slots__:
+        column, whole = getattr(part, name), getattr(asked, name)
+        assert (column is None) == (whole is None), name
+        if column is not None:
+            kept = whole[rows] if column.ndim == 1 else whole[rows, :longest]
+            assert torch.equal(column, kept), name
+    assert asked.part(slice(0, 0)).item.shape == (0, 1)
