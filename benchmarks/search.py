@@ -128,6 +128,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "bsarec-wide": [BSARec(dropout=0.5, width=128, **LONG)],
         "bsarec-wider": [BSARec(dropout=0.5, width=192, **LONG)],
         "bsarec-cosine-wide": [BSARec(dropout=0.5, similarity="cosine", width=128, **LONG)],
+        "lrurec-cosine-wide": [LRURec(dropout=0.5, similarity="cosine", width=128, **LONG)],
         "bsarec-decay": grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
     },
     "gowalla": {
