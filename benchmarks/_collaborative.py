@@ -36,7 +36,7 @@ def finals(data: str) -> list[dict[str, Any]]:
 
 def cell(cells: dict[str, Any], one: dict[str, Any]) -> str:
     """What is published for a recipe, or else for its model."""
-    name = one["recipe"].removesuffix("-tenth").removesuffix("-many")
+    name = one["recipe"].removesuffix("-tenth").removesuffix("-many").removesuffix("-fast")
     found = cells.get(name, cells.get(one["model"]))
     return " / ".join(map(short, found["values"])) if found else "–"
 
