@@ -7,9 +7,9 @@ is searched on a seeded tenth of its training part, Gowalla on pairs that lie to
 _together.py), where the best epoch becomes the last one; test is never opened. Every trial is
 kept in benchmarks/results/search/<data>/<recipe>.json; a trial that is there is not run again. Of a
 sequence model there is one candidate, the same for each data set but for its dropout (and, of a
-recipe that says so, its width); it is written down without a trial. So is the one candidate of a
-recipe that ends in "tenth", whose epochs no trial caps: final.py chooses them on a random tenth of
-Gowalla's training part.
+recipe that says so, its width or its similarity); it is written down without a trial. So is the one
+candidate of a recipe that ends in "tenth", whose epochs no trial caps: final.py chooses them on a
+random tenth of Gowalla's training part.
 """
 
 import argparse
@@ -153,7 +153,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         ],
         "mf-bpr-tenth": [MANY.but(**LARGE)],
         "mf-bpr-many-tenth": [MANY.but(negatives=64, **LARGE)],
-        "mf-bpr-fast-tenth": [MANY.but(negatives=64, **LARGE).but(learning_rate=0.015)],
+        "mf-bpr-fast-tenth": [MANY.but(negatives=64, learning_rate=0.015, **LARGE)],
         "mf-softmax": grid(
             MF(**HOT, start="spectral").but(epochs=25), temperature=[0.1], width=[64]
         ),

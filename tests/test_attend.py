@@ -72,17 +72,17 @@ def test_without_gradients_the_answer_is_the_same():
 def test_what_is_known_is_seen_by_all_and_the_rest_only_by_what_follows(monkeypatch, block_bytes):
     monkeypatch.setattr(attending, "BLOCK_BYTES", block_bytes)
     *parts, grad = drawn((5, 7, 4))
-    known = torch.tensor([0, 1, 3, 6, 7])
+    prefix = torch.tensor([0, 1, 3, 6, 7])
     sees = torch.zeros(5, 7, 7, dtype=torch.bool)
     for sequence, place in np.ndindex(5, 7):
-        sees[sequence, place, : max(place + 1, int(known[sequence]))] = True
+        sees[sequence, place, : max(place + 1, int(prefix[sequence]))] = True
 
     def wanted(q, k, v):
         scores = (q @ k.transpose(1, 2) / 4**0.5).masked_fill(~sees, -torch.inf)
         return scores.softmax(2) @ v
 
     def ours(q, k, v):
-        return attend(q, k, v, known)
+        return attend(q, k, v, prefix)
 
     found = outcome(ours, parts, grad)
     for got, plain in zip(found, outcome(wanted, parts, grad), strict=True):

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy, normalize
 
 from honeyguide.data.batch import examples
 from honeyguide.data.kinds import KINDS
-from honeyguide.data.rule import SIGN
 from honeyguide.data.vocab import PAD
+from honeyguide.data.words import MOST
 from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.spec import Schema
 from honeyguide.nn.attention import BothWays
@@ -79,25 +80,29 @@ def test_what_is_hidden_tells_nothing_of_itself():
         assert not torch.allclose(said(**{name: column})[row, place], plain[row, place]), name
 
 
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
 @pytest.mark.parametrize("loss", ["softmax", "sampled-softmax"])
-def test_the_loss_asks_for_what_is_hidden_and_what_comes_next(loss):
-    model, batch = batch_of(SMALL.but(loss=loss, negatives=9, masked=0.5))
+def test_the_loss_asks_for_what_is_hidden_and_what_comes_next(loss, similarity):
+    spec = SMALL.but(loss=loss, negatives=9, masked=0.5, similarity=similarity, temperature=0.5)
+    model, batch = batch_of(spec)
     query = batch.query
     state = RNG.get_state()
     found = model.loss(batch)
     RNG.set_state(state)
     hidden = torch.rand(query.item.shape) < 0.5
-    hidden &= query.mask() & (torch.from_numpy(SIGN)[query.kind] > 0)
+    hidden &= query.mask()  # nobody searches here, nor takes anything back
     assert bool(hidden.any())
     said, items = model._read(query, hidden).double(), model.items.weight.double()
+    if similarity == "cosine":
+        said, items = normalize(said, dim=2), normalize(items)
     targets = [(row, place, int(query.item[row, place])) for row, place in hidden.nonzero()]
     for row, length in enumerate(query.length.tolist()):
         targets.append((row, length, int(batch.target[row, length - 1])))
     asked = torch.stack([said[row, place] for row, place, item in targets if item != PAD])
     target = torch.tensor([item for _, _, item in targets if item != PAD])
-    logits = asked @ items.T
+    logits = asked @ items.T / 0.5
     if loss == "softmax":
-        wanted = torch.nn.functional.cross_entropy(logits[:, 1:], target - 1)
+        wanted = cross_entropy(logits[:, 1:], target - 1)
     else:
         logits = (logits - batch.log_p).exp()
         drawn = logits[:, batch.negatives] * (batch.negatives != target[:, None])
@@ -114,3 +119,13 @@ def test_a_batch_that_asks_for_nothing_hides_all_it_can():
     assert found.item() > 1.0
     found.backward()
     assert bool(model.mask.grad.abs().sum() > 0)
+
+
+def test_a_search_is_read_and_never_hidden():
+    model, batch = batch_of(SMALL.but(words=True, masked=0.99))
+    item = batch.query.item.clone()
+    item[3, 2] = PAD
+    words = torch.zeros(*item.shape, MOST, dtype=torch.int64)
+    words[3, 2, 0] = 5
+    model.loss(replace(batch, query=replace(batch.query, item=item, words=words))).backward()
+    assert bool(model.words.weight.grad[5].abs().sum() > 0)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from honeyguide.data.batch import examples
+from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.mf import MF
 from honeyguide.models.sasrec import SASRec
@@ -128,6 +129,7 @@ def test_torch_has_its_threads_back(threads):
 def test_only_what_says_so_is_divided():
     assert SASRec().divisible
     assert not SASRec(loss="sampled-softmax").divisible, "negatives are drawn for a batch"
+    assert not BERT4Rec().divisible, "as many targets as happen to be hidden"
     assert not MF().divisible
 
 

@@ -141,6 +141,9 @@ DECLARED: dict[str, dict[str, Declared]] = {
     "bert4rec": {
         "bert4rec": Declared(BERT4Rec(**SMALL_SEQUENCE)),
         "bert4rec-kinds-gaps": Declared(BERT4Rec(**SMALL_SEQUENCE, kinds=True, gaps=True)),
+        "bert4rec-cosine": Declared(
+            BERT4Rec(**SMALL_SEQUENCE, similarity="cosine", temperature=0.3)
+        ),
         "bert4rec-sampled": Declared(
             BERT4Rec(**SMALL_SEQUENCE, loss="sampled-softmax", negatives=16)
         ),

@@ -92,9 +92,9 @@ class Query:
         places = torch.arange(self.item.shape[1], device=self.item.device)
         return places < self.length[:, None]
 
-    def part(self, rows: slice) -> "Query":
-        """The same of some people, no wider than the longest of their histories."""
-        columns = {n: c[rows] for n in self.__slots__ if (c := getattr(self, n)) is not None}
+    def part(self, start: int, stop: int) -> "Query":
+        """The rows from `start` to before `stop`, no wider than the longest of their histories."""
+        columns = {n: c[start:stop] for n in self.__slots__ if (c := getattr(self, n)) is not None}
         longest = max(int(columns["length"].max()) if len(columns["length"]) else 0, 1)
         events = ("item", "kind", "value", "time", "words")
         cut = {name: columns[name][:, :longest] for name in events if name in columns}

@@ -19,7 +19,6 @@ from torch.nn.functional import pad
 from honeyguide.config import Range
 from honeyguide.data.batch import Batch
 from honeyguide.data.query import Query
-from honeyguide.data.rule import SIGN
 from honeyguide.data.vocab import PAD
 from honeyguide.models.sequence import Event, HeadedSpec, SequenceModel, State, question
 from honeyguide.models.spec import Schema, Share
@@ -33,17 +32,18 @@ class BERT4Rec(HeadedSpec):
     causal: ClassVar[bool] = False
 
     masked: Annotated[Share, Range(0.1, 0.8)] = 0.2
-    """Share of the events of an example that are hidden and asked for, beside what comes next."""
+    """Share of the events of an example that are hidden and asked for, beside what comes next.
+    Targets per second are told as of a causal model, which asks for all of them."""
 
     @property
     def divisible(self) -> bool:
         return False  # the loss is a mean over as many targets as happen to be hidden
 
-    def build(self, schema: Schema) -> "Masked":
-        return Masked(self, schema)
+    def build(self, schema: Schema) -> "BothWaysModel":
+        return BothWaysModel(self, schema)
 
 
-class Masked(SequenceModel):
+class BothWaysModel(SequenceModel):
     """mask (D,) stands for an event that is not known."""
 
     settings: BERT4Rec
@@ -57,27 +57,22 @@ class Masked(SequenceModel):
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         query, rows = batch.query, torch.arange(len(batch.query), device=batch.target.device)
-        speaks = torch.as_tensor(SIGN, device=query.kind.device)[query.kind] > 0
-        able = speaks & (query.item != PAD) & query.mask()
-        hidden = able & (torch.rand(able.shape, device=able.device) < self.settings.masked)
+        items = query.item != PAD  # searches are not asked for
+        hidden = items & (torch.rand(items.shape, device=items.device) < self.settings.masked)
         following = batch.target[rows, query.length - 1]
         if not bool(hidden.any() | (following != PAD).any()):
-            hidden = able  # a batch that asks for nothing has no loss
+            hidden = items  # a batch that asks for nothing has no loss
         target = pad(query.item.masked_fill(~hidden, PAD), (0, 1))
         target[rows, query.length] = following
-        asked = target != PAD
-        return self.loss_of(self._read(query, hidden)[asked], target[asked], batch)
+        real = target != PAD
+        return self.loss_of(self._read(query, hidden)[real], target[real], batch)
 
     def _read(self, query: Query, hidden: Bool[Tensor, "B L"]) -> Float[Tensor, "B L+1 D"]:
         """What is said of each event, having seen all that are not hidden, and of the next."""
-        shown = replace(
-            query,
-            item=query.item.masked_fill(hidden, PAD),
-            kind=query.kind.masked_fill(hidden, 0),
-            time=None if query.time is None else query.time.masked_fill(hidden, torch.nan),
-        )
-        masked = pad(hidden, (0, 1)).scatter(1, query.length[:, None], True)
-        given = torch.where(masked[..., None], self.mask, pad(self.inputs(shown), (0, 0, 0, 1)))
+        if query.time is not None:  # the gap of the event behind a hidden one would tell its time
+            query = replace(query, time=query.time.masked_fill(hidden, torch.nan))
+        unknown = pad(hidden, (0, 1)).scatter(1, query.length[:, None], True)
+        given = torch.where(unknown[..., None], self.mask, pad(self.inputs(query), (0, 0, 0, 1)))
         return self.comparable(self.reader(given, query.length + 1))
 
     def looked_for(self, query: Query) -> Float[Tensor, "B D"]:

@@ -40,6 +40,7 @@ from honeyguide.models.spec import (
 )
 from honeyguide.nn import losses
 from honeyguide.nn.softmax import softmax
+from honeyguide.types import NEVER
 
 WIDTHS, HEADS = (32, 64, 128), (1, 2, 4)  # where tuning looks; each of these divides each of those
 WORKING = 32 << 20  # bytes
@@ -175,7 +176,7 @@ class State:
     """Someone's history as it has been read so far; a value, so an older one stays as it was.
 
     events: those that a new reading would start from, the last of a window. vector (D,): what is
-    looked for now. carried: what the reader needs for the next event.
+    looked for now. carried: what the reader needs for the next event, None where it starts anew.
     """
 
     events: tuple[Event, ...]
@@ -250,10 +251,15 @@ class SequenceModel(Vectors, Learned):
         place_bytes = FLOATS_A_PLACE * self.settings.width * 4
         rows = max(1, WORKING // (place_bytes * query.item.shape[1]))
         starts = range(0, max(len(query), 1), rows)
-        return torch.cat([self.looked_for(query.part(slice(a, a + rows))).float() for a in starts])
+        return torch.cat([self.looked_for(query.part(a, a + rows)).float() for a in starts])
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.comparable(self.items.weight)
+
+    def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
+        vectors = self.comparable(self.items(items))  # of these only
+        scores = torch.einsum("bd,bcd->bc", self.query_vectors(query), vectors)
+        return scores.masked_fill(items == PAD, NEVER)
 
     def comparable(self, vectors: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
         """Vectors whose inner product is the score."""

@@ -31,36 +31,36 @@ def attend(
     q: Float[Tensor, "N L D"],
     k: Float[Tensor, "N L D"],
     v: Float[Tensor, "N L D"],
-    known: Int64[Tensor, " N"] | None = None,
+    prefix: Int64[Tensor, " N"] | None = None,
 ) -> Float[Tensor, "N L D"]:
     """The mean of the values that each place sees, by the softmax of q k / sqrt(D).
 
-    A place sees itself and those before it, and the first `known` of its sequence in any case.
+    A place sees itself and those before it, and the first `prefix` of its sequence in any case.
     """
     if q.device.type == "cpu" and q.dtype in BITS and torch.is_grad_enabled():
-        seen = torch.zeros(len(q), dtype=torch.int64) if known is None else known
+        seen = torch.zeros(len(q), dtype=torch.int64) if prefix is None else prefix
         told: Tensor = _Attend.apply(q, k, v, seen.numpy())  # type: ignore[no-untyped-call]
         return told
-    if known is None:
+    if prefix is None:
         return scaled_dot_product_attention(q, k, v, is_causal=True)
-    return scaled_dot_product_attention(q, k, v, attn_mask=_seen(known, q.shape[1]))
+    return scaled_dot_product_attention(q, k, v, attn_mask=_seen(prefix, q.shape[1]))
 
 
-def _seen(known: Int64[Tensor, " N"], length: int) -> Bool[Tensor, "N L L"]:
-    place = torch.arange(length, device=known.device)
-    return (place <= place[:, None]) | (place < known[:, None, None])
+def _seen(prefix: Int64[Tensor, " N"], length: int) -> Bool[Tensor, "N L L"]:
+    place = torch.arange(length, device=prefix.device)
+    return (place <= place[:, None]) | (place < prefix[:, None, None])
 
 
 class _Attend(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, known: np.ndarray) -> Tensor:
-        ctx.known, ctx.by = known, (np.float32(q.shape[2] ** -0.5), *BITS[q.dtype][1:])
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, prefix: np.ndarray) -> Tensor:
+        ctx.prefix, ctx.by = prefix, (np.float32(q.shape[2] ** -0.5), *BITS[q.dtype][1:])
         weights = q.new_empty(len(q), q.shape[1], q.shape[1])
         out = torch.empty(v.shape, dtype=v.dtype)
         for part in _blocks(weights):
             w = weights[part]
             torch.bmm(q[part], k[part].transpose(1, 2), out=w)
-            kernel_over_rows(_weigh, [_bits(w), known[part]], *ctx.by, block=1)
+            kernel_over_rows(_weigh, [_bits(w), prefix[part]], *ctx.by, block=1)
             torch.bmm(w, v[part], out=out[part])
         ctx.save_for_backward(q, k, v, weights)
         return out
@@ -76,7 +76,7 @@ class _Attend(torch.autograd.Function):
             d_w = held[: len(w)]
             torch.bmm(w.transpose(1, 2), grad[part], out=d_v[part])
             torch.bmm(grad[part], v[part].transpose(1, 2), out=d_w)
-            parts = [_bits(w), _bits(d_w), ctx.known[part]]
+            parts = [_bits(w), _bits(d_w), ctx.prefix[part]]
             kernel_over_rows(_back, parts, *ctx.by, block=1)
             torch.bmm(d_w, k[part], out=d_q[part])
             torch.bmm(d_w.transpose(1, 2), q[part], out=d_k[part])
@@ -99,14 +99,14 @@ def _bits(weights: Float[Tensor, "N L L"]) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _weigh(weights, known, scale, shift, half):  # type: ignore[no-untyped-def]
+def _weigh(weights, prefix, scale, shift, half):  # type: ignore[no-untyped-def]
     """Scores (N, L, L), as bits, become the softmax of what each place sees, in place."""
     length = weights.shape[1]
     bits, power_bits = np.empty(length, np.int32), np.empty(length, np.int32)
     lane, power = bits.view(np.float32), power_bits.view(np.float32)
     for sequence in range(len(weights)):
         for place in range(length):
-            row, size = weights[sequence, place], max(place + 1, known[sequence])
+            row, size = weights[sequence, place], max(place + 1, min(prefix[sequence], length))
             for c in range(size):
                 bits[c] = np.int32(row[c]) << shift
             key = np.int32(-(2**31))
@@ -126,7 +126,7 @@ def _weigh(weights, known, scale, shift, half):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _back(weights, grads, known, scale, shift, half):  # type: ignore[no-untyped-def]
+def _back(weights, grads, prefix, scale, shift, half):  # type: ignore[no-untyped-def]
     """The gradient of the weights becomes that of the scores, in place."""
     length = weights.shape[1]
     bits, grad_bits = np.empty(length, np.int32), np.empty(length, np.int32)
@@ -134,7 +134,7 @@ def _back(weights, grads, known, scale, shift, half):  # type: ignore[no-untyped
     for sequence in range(len(weights)):
         for place in range(length):
             row, out = weights[sequence, place], grads[sequence, place]
-            size = max(place + 1, known[sequence])
+            size = max(place + 1, min(prefix[sequence], length))
             for c in range(size):
                 bits[c] = np.int32(row[c]) << shift
                 grad_bits[c] = np.int32(out[c]) << shift

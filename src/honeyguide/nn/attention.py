@@ -27,19 +27,20 @@ class Attention(nn.Module):
         self,
         x: Float[Tensor, "B L D"],
         before: KeysAndValues | None,
-        known: Int64[Tensor, " B"] | None = None,
+        prefix: Int64[Tensor, " B"] | None = None,
     ) -> tuple[Float[Tensor, "B L D"], KeysAndValues]:
         """What each position saw, and what the next needs of it; L = 1 where something came before.
-        known: how many of the first each sees in any case, as in nn/attend.py."""
+        prefix: how many of the first each sees in any case, as in nn/attend.py."""
         b, length, width = x.shape
         heads, each = self.heads, width // self.heads
         mixed = self.mixed(x).view(b, length, 3, heads, each)
         q, k, v = mixed.permute(2, 0, 3, 1, 4).reshape(3, b * heads, length, each).unbind(0)
         if before is None:
             carried = Carried.of(k), Carried.of(v)
-            seen = attend(q, k, v, None if known is None else known.repeat_interleave(heads))
+            seen = attend(q, k, v, None if prefix is None else prefix.repeat_interleave(heads))
         else:
             assert length == 1, "one event after the other"
+            assert prefix is None, "what grows looks back"
             carried = before[0].then(k), before[1].then(v)
             seen = scaled_dot_product_attention(q, carried[0].rows, carried[1].rows)
         seen = seen.view(b, heads, length, each).transpose(1, 2).reshape(b, length, width)
@@ -50,8 +51,7 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm attention and feed-forward, both residual.
 
-    Right padding needs no mask: no real position sees more than what stands before it and what is
-    known.
+    Right padding needs no mask: no real position sees more than those before it and the prefix.
     """
 
     def __init__(self, width: int, heads: int, inner: int, dropout: float) -> None:
@@ -65,10 +65,10 @@ class Block(nn.Module):
         self,
         x: Float[Tensor, "B L D"],
         before: KeysAndValues | None,
-        known: Int64[Tensor, " B"] | None = None,
+        prefix: Int64[Tensor, " B"] | None = None,
     ) -> tuple[Float[Tensor, "B L D"], KeysAndValues]:
         """The vectors after this block, and what the next event needs of them."""
-        seen, carried = self.attention.read(self.before(x), before, known)
+        seen, carried = self.attention.read(self.before(x), before, prefix)
         x = x + self.drop(seen)
         after: Tensor = x + self.drop(self.narrow(self.drop(gelu(self.wide(self.between(x))))))
         return after, carried
@@ -118,6 +118,7 @@ class BothWays(nn.Module):
         self, x: Float[Tensor, "B L D"], length: Int64[Tensor, " B"]
     ) -> Float[Tensor, "B L D"]:
         """What each position of a sequence so long says, having seen the others."""
+        assert x.shape[1] <= len(self.place), "longer than the window"
         place = torch.arange(x.shape[1], device=x.device)
         from_last = (length[:, None] - 1 - place).clamp(min=0)
         x = self.drop(x + embedding(from_last, self.place))
