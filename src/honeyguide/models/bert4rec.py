@@ -73,7 +73,8 @@ class BothWaysModel(SequenceModel):
             query = replace(query, time=query.time.masked_fill(hidden, torch.nan))
         unknown = pad(hidden, (0, 1)).scatter(1, query.length[:, None], True)
         given = torch.where(unknown[..., None], self.mask, pad(self.inputs(query), (0, 0, 0, 1)))
-        return self.comparable(self.reader(given, query.length + 1))
+        said: Tensor = self.reader(given, query.length + 1)
+        return said
 
     def looked_for(self, query: Query) -> Float[Tensor, "B D"]:
         """What is said of the mask behind the last event."""
@@ -84,7 +85,7 @@ class BothWaysModel(SequenceModel):
     def start(self, events: Sequence[Event]) -> State:
         """The state after these events, of which the last `history` are read."""
         kept = tuple(events[-self.settings.history :])
-        vector = self.looked_for(question(kept, self.items.weight.device))[0].float()
+        vector = self.query_vectors(question(kept, self.items.weight.device))[0]
         return State(kept, vector, None)
 
     @torch.inference_mode()

@@ -45,17 +45,21 @@ class CausalModel(SequenceModel):
 
     def states(self, query: Query) -> Float[Tensor, "B L D"]:
         """The state after each event."""
-        return self.comparable(self.reader.read(self.inputs(query), None)[0])
+        return self.comparable(self._read(query))
+
+    def _read(self, query: Query) -> Float[Tensor, "B L D"]:
+        states: Tensor = self.reader.read(self.inputs(query), None)[0]
+        return states
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         real = batch.target != PAD
-        return self.loss_of(self.states(batch.query)[real], batch.target[real], batch)
+        return self.loss_of(self._read(batch.query)[real], batch.target[real], batch)
 
     def looked_for(self, query: Query) -> Float[Tensor, "B D"]:
         """The state after the last event, 0 where there is none."""
         last = (query.length - 1).clamp(min=0)
         rows = torch.arange(len(query), device=last.device)
-        return self.states(query)[rows, last] * (query.length > 0)[:, None]
+        return self._read(query)[rows, last] * (query.length > 0)[:, None]
 
     @torch.inference_mode()
     def start(self, events: Sequence[Event]) -> State:

@@ -33,13 +33,13 @@ from honeyguide.models.spec import (
     Positive,
     RowVectors,
     Schema,
+    Similarity,
 )
 from honeyguide.nn import losses, pairs
 from honeyguide.nn.softmax import row_softmax
 from honeyguide.nn.svd import spectral_rows
 
 LossName = Literal["softmax", "sampled-softmax", "bpr", "bce", "gbce", "mse", "ccl", "directau"]
-Similarity = Literal["dot", "cosine"]
 Start = Literal["random", "spectral"]
 # what each setting is for; tuning leaves out what the loss does not look at
 HEATED = ("softmax", "sampled-softmax", "bpr", "bce", "gbce")

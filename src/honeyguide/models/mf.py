@@ -65,6 +65,9 @@ class MFModel(Factors):
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.comparable(self.items.weight)
 
+    def vectors_of(self, items: Int64[Tensor, "*N"]) -> Float[Tensor, "*N D"]:
+        return self.comparable(self.items(items))
+
     def refresh(self, data: TrainingData) -> None:
         """Fingerprints only: folding in is for other histories, and its calibration takes longer
         than an epoch on large catalogues."""

@@ -36,11 +36,11 @@ from honeyguide.models.spec import (
     Positive,
     Schema,
     Share,
+    Similarity,
     Vectors,
 )
 from honeyguide.nn import losses
 from honeyguide.nn.softmax import softmax
-from honeyguide.types import NEVER
 
 WIDTHS, HEADS = (32, 64, 128), (1, 2, 4)  # where tuning looks; each of these divides each of those
 WORKING = 32 << 20  # bytes
@@ -69,7 +69,7 @@ class SequenceSpec(LearnedSpec):
     """softmax is the best where the catalogue fits (tens of thousands of items)."""
     negatives: Count = 512
     """Negatives per batch for sampled-softmax."""
-    similarity: Literal["dot", "cosine"] = "dot"
+    similarity: Similarity = "dot"
     """What a score is. cosine takes the length of vectors out of it, which helps on sparse data
     with short histories."""
     temperature: Annotated[Positive | None, Range(0.03, 0.3, log=True)] = None
@@ -228,13 +228,13 @@ class SequenceModel(Vectors, Learned):
     def loss_of(
         self, asked: Float[Tensor, "T D"], target: Int64[Tensor, " T"], batch: Batch
     ) -> Float32[Tensor, ""]:
-        """Mean loss of what was looked for, comparable, where these items came."""
-        asked = asked / self.settings.heat
+        """Mean loss of what was looked for where these items came."""
+        asked = self.comparable(asked) / self.settings.heat
         if batch.negatives is None:
             return softmax(asked, self.item_vectors(), target)
         assert batch.log_p is not None
-        positive = (asked * self.comparable(self.items(target))).sum(1)
-        negative = asked @ self.comparable(self.items(batch.negatives)).T
+        positive = (asked * self.vectors_of(target)).sum(1)
+        negative = asked @ self.vectors_of(batch.negatives).T
         return losses.sampled_softmax(
             positive.float(),
             negative.float(),
@@ -251,15 +251,14 @@ class SequenceModel(Vectors, Learned):
         place_bytes = FLOATS_A_PLACE * self.settings.width * 4
         rows = max(1, WORKING // (place_bytes * query.item.shape[1]))
         starts = range(0, max(len(query), 1), rows)
-        return torch.cat([self.looked_for(query.part(a, a + rows)).float() for a in starts])
+        found = torch.cat([self.looked_for(query.part(a, a + rows)).float() for a in starts])
+        return self.comparable(found)
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         return self.comparable(self.items.weight)
 
-    def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
-        vectors = self.comparable(self.items(items))  # of these only
-        scores = torch.einsum("bd,bcd->bc", self.query_vectors(query), vectors)
-        return scores.masked_fill(items == PAD, NEVER)
+    def vectors_of(self, items: Int64[Tensor, "*N"]) -> Float[Tensor, "*N D"]:
+        return self.comparable(self.items(items))
 
     def comparable(self, vectors: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
         """Vectors whose inner product is the score."""

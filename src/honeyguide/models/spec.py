@@ -30,6 +30,7 @@ Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Similarity = Literal["dot", "cosine"]
 
 DEVIATION = 0.1  # of the numbers that vectors start from
 AnsweredBy = Literal["trained-row", "fold-in", "history"]
@@ -228,11 +229,15 @@ class Vectors(Model):
     def item_vectors(self) -> Float32[Tensor, "I D"]:
         """What each item is; the row of PAD is 0."""
 
+    def vectors_of(self, items: Int64[Tensor, "*N"]) -> Float[Tensor, "*N D"]:
+        """The vectors of some items. A model that has to compute them computes these alone."""
+        return self.item_vectors()[items]
+
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
         return never_pad(self.query_vectors(query) @ self.item_vectors().T)
 
     def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
-        vectors = self.item_vectors()[items]
+        vectors = self.vectors_of(items)
         scores = torch.einsum("bd,bcd->bc", self.query_vectors(query), vectors)
         return scores.masked_fill(items == PAD, NEVER)
 

@@ -20,7 +20,7 @@ from honeyguide.data.batch import Batch
 from honeyguide.data.query import Query
 from honeyguide.data.training import TrainingData
 from honeyguide.models.chebycf import ChebyCFModel, FilterSpec
-from honeyguide.models.factor import FactorSpec, LossName, Similarity, Start
+from honeyguide.models.factor import FactorSpec, LossName, Start
 from honeyguide.models.mf import MFModel
 from honeyguide.models.spec import (
     AnsweredBy,
@@ -29,6 +29,7 @@ from honeyguide.models.spec import (
     Learned,
     Positive,
     Schema,
+    Similarity,
     never_pad,
 )
 

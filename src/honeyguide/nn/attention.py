@@ -74,18 +74,26 @@ class Block(nn.Module):
         return after, carried
 
 
-class Causal(nn.Module):
-    """Positions counted from the first kept event, blocks, and a last norm."""
+class Transformer(nn.Module):
+    """What both have: vectors of positions, blocks, and a last norm."""
 
     def __init__(
         self, width: int, layers: int, heads: int, inner: int, dropout: float, length: int
     ) -> None:
         super().__init__()
-        self.window: int | None = length
         self.place = nn.Parameter(torch.randn(length, width) * 0.02)
         self.drop = Dropout(dropout)
         self.blocks: Any = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
         self.last = nn.LayerNorm(width)
+
+
+class Causal(Transformer):
+    """Looks back. Positions counted from the first kept event."""
+
+    @property
+    def window(self) -> int | None:
+        """How many events it can read."""
+        return len(self.place)
 
     def read(
         self, x: Float[Tensor, "B L D"], before: tuple[KeysAndValues, ...] | None
@@ -101,18 +109,8 @@ class Causal(nn.Module):
         return self.read(x, None)[0]
 
 
-class BothWays(nn.Module):
-    """Every position sees all of its sequence. Positions counted from the last, blocks, a last
-    norm."""
-
-    def __init__(
-        self, width: int, layers: int, heads: int, inner: int, dropout: float, length: int
-    ) -> None:
-        super().__init__()
-        self.place = nn.Parameter(torch.randn(length, width) * 0.02)
-        self.drop = Dropout(dropout)
-        self.blocks: Any = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
-        self.last = nn.LayerNorm(width)
+class BothWays(Transformer):
+    """Every position sees all of its sequence. Positions counted from the last."""
 
     def forward(
         self, x: Float[Tensor, "B L D"], length: Int64[Tensor, " B"]
