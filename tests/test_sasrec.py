@@ -96,6 +96,23 @@ def test_sampled_softmax_by_its_formula(similarity):
     assert model.loss(batch).item() == pytest.approx(total / count, rel=1e-4)
 
 
+def test_item_vectors_by_cosine_are_computed_once_for_all_questions(monkeypatch):
+    model, batch = batch_of(SMALL.but(similarity="cosine"))
+    query, some = batch.query, batch.query.item[:, :3]
+    before = model.score(query).detach(), model.score_few(query, some).detach()
+    model.keep()
+    assert "kept" not in model.state_dict()
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "item_vectors", None)
+        patch.setattr(model, "vectors_of", None)
+        assert torch.equal(model.score(query).detach(), before[0])
+        assert torch.equal(model.score_few(query, some).detach(), before[1])
+    model.train()
+    with torch.no_grad():
+        model.items.weight[1:] += 1
+    assert not torch.equal(model.eval().score(query).detach(), before[0]), "learned nothing new"
+
+
 def test_no_gradient_flows_from_a_state_to_later_events():
     torch.manual_seed(0)
     reader = Causal(width=8, layers=3, heads=2, inner=16, dropout=0.5, length=7).eval()

@@ -221,6 +221,13 @@ class Dense(Model):
 class Vectors(Model):
     """Answers by the inner product of a query vector and item vectors."""
 
+    kept: Tensor | None
+    """The item vectors of a model that does not change any more; None while it may."""
+
+    def __init__(self, spec: Spec, schema: Schema) -> None:
+        super().__init__(spec, schema)
+        self.register_buffer("kept", None, persistent=False)
+
     @abstractmethod
     def query_vectors(self, query: Query) -> Float32[Tensor, "B D"]:
         """What each query looks for."""
@@ -233,11 +240,23 @@ class Vectors(Model):
         """The vectors of some items. A model that has to compute them computes these alone."""
         return self.item_vectors()[items]
 
+    @torch.no_grad()
+    def keep(self) -> None:
+        """From here on the model is only asked: its item vectors are computed once, not for each
+        question. Takes no memory where they are a parameter as it is. Training undoes it."""
+        self.kept = self.item_vectors().detach()
+
+    def train(self, mode: bool = True) -> "Vectors":
+        if mode:
+            self.kept = None
+        return super().train(mode)
+
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
-        return never_pad(self.query_vectors(query) @ self.item_vectors().T)
+        items = self.item_vectors() if self.kept is None else self.kept
+        return never_pad(self.query_vectors(query) @ items.T)
 
     def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
-        vectors = self.vectors_of(items)
+        vectors = self.vectors_of(items) if self.kept is None else self.kept[items]
         scores = torch.einsum("bd,bcd->bc", self.query_vectors(query), vectors)
         return scores.masked_fill(items == PAD, NEVER)
 

@@ -24,7 +24,7 @@ from honeyguide.errors import BundleError, HoneyguideError
 from honeyguide.evaluate.overlap import Sets
 from honeyguide.explain.nearest import takers
 from honeyguide.models.popular import Popular, PopularModel
-from honeyguide.models.spec import Model, Schema
+from honeyguide.models.spec import Model, Schema, Vectors
 from honeyguide.models.table import MODELS
 
 HISTORY = ("item", "kind", "value", "time", "session", "words")
@@ -182,7 +182,10 @@ def settled(model: Model) -> Model:
     for owner in model.modules():
         for name, buffer in owner.named_buffers(recurse=False):
             setattr(owner, name, buffer.contiguous())
-    return model.eval().requires_grad_(False)
+    model.eval().requires_grad_(False)
+    if isinstance(model, Vectors):
+        model.keep()
+    return model
 
 
 def popular_among(events: Interactions) -> PopularModel:
