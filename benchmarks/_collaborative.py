@@ -13,6 +13,7 @@ FOUND = "Settings were found on validation only (`benchmarks/search.py`)"
 TITLES = {
     "gowalla": "Gowalla",
     "movielens-1m-811": "MovieLens-1M, a split for each seed",
+    "movielens-100k-811": "MovieLens-100K, with true times",
     "movielens-100k-u1": "MovieLens-100K, ratings predicted",
 }
 
@@ -76,13 +77,14 @@ def recipes(data: str, title: str) -> str:
         f"{name} {' / '.join(map(short, cell['values']))} ({cell['paper']})"
         for name, cell in published["cells"].items()
     ]
+    known = f"Published: {'; '.join(told_cells)}. " if told_cells else ""
     head = ["recipe", *metrics, "seeds", "published", "fit s", "tuning s", "peak MB"]
     return (
         f"{title} ({published['protocol']}). {published.get('settings', FOUND)}, test was read "
         "once for each recipe and seed (`benchmarks/final.py`). One seed: 95 % interval over "
         "users; several: mean ± standard deviation.\n\n"
         + table(head, rows)
-        + f"\nPublished: {'; '.join(told_cells)}. {published['note']}\n"
+        + f"\n{known}{published['note']}\n"
         + against(data)
     )
 
