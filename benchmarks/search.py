@@ -28,6 +28,7 @@ from honeyguide.evaluate.evaluator import evaluate
 from honeyguide.evaluate.ratings import predict
 from honeyguide.experiment.machine import machine
 from honeyguide.experiment.splitting import open_split
+from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
 from honeyguide.models.convncf import ConvNCF
@@ -35,6 +36,7 @@ from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.gru4rec import GRU4Rec
+from honeyguide.models.hstu import HSTU
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
@@ -98,6 +100,7 @@ SHORT: dict[str, Any] = {"epochs": 60, "patience": 5}
 TIMED = CP(start="spectral", **SHORT)
 HOT: dict[str, Any] = {"similarity": "cosine", "epochs": 120, "patience": 5}
 LONG: dict[str, Any] = {"epochs": 150, "patience": 6, "average": 0.99}  # of sequence models
+WIDE_ANGLE: dict[str, Any] = {"similarity": "cosine", "width": 128, "dropout": 0.5, **LONG}
 
 
 def in_order(dropout: float) -> dict[str, list[Spec]]:
@@ -115,9 +118,14 @@ def in_order(dropout: float) -> dict[str, list[Spec]]:
         "sasrec": [SASRec(**wet)],
         "bsarec": [BSARec(**wet)],
         "lrurec": [LRURec(**wet)],
+        "hstu-cosine": [HSTU(similarity="cosine", **wet)],
+        "bert4rec": [BERT4Rec(**wet)],
         "sasrec-cosine": [SASRec(similarity="cosine", **wet)],
         "bsarec-cosine": [BSARec(similarity="cosine", **wet)],
         "lrurec-cosine": [LRURec(similarity="cosine", **wet)],
+        # the same settings for all sets
+        "bsarec-cosine-wide": [BSARec(**WIDE_ANGLE)],
+        "lrurec-cosine-wide": [LRURec(**WIDE_ANGLE)],
     }
 
 
@@ -127,8 +135,6 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         **in_order(0.5),
         "bsarec-wide": [BSARec(dropout=0.5, width=128, **LONG)],
         "bsarec-wider": [BSARec(dropout=0.5, width=192, **LONG)],
-        "bsarec-cosine-wide": [BSARec(dropout=0.5, similarity="cosine", width=128, **LONG)],
-        "lrurec-cosine-wide": [LRURec(dropout=0.5, similarity="cosine", width=128, **LONG)],
         "bsarec-decay": grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
     },
     "gowalla": {
@@ -230,6 +236,18 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             temperature=[0.2],
             contrast=[0.05, 0.2],
         ),
+        # the loss of the paper; its first epochs fall before they rise
+        "xsimgcl-bpr": [
+            XSimGCL(
+                loss="bpr",
+                negatives=1,
+                batch=4096,
+                learning_rate=4e-3,
+                contrast=0.2,
+                epochs=80,
+                patience=15,
+            )
+        ],
         "spectral-mf": grid(
             SpectralMF(rank=256, ideal=1.0, beta=0.1, k=4000, width=64, epochs=40, patience=4),
             temperature=[0.2],

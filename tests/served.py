@@ -15,6 +15,7 @@ from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.gru4rec import GRU4Rec
+from honeyguide.models.hstu import HSTU
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
@@ -60,6 +61,7 @@ SPECS: dict[str, Spec] = {
         SASRec(**SHORT),
         BSARec(**SHORT),
         LRURec(**SHORT),
+        HSTU(**SHORT),
         BERT4Rec(**SHORT),
         NextItNet(**SHORT),
         GRU4Rec(**SHORT, inner=16),

@@ -36,7 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "cp": {"width": 8, "batch": 64, "epochs": 2},
 } | {
     name: {"width": 8, "layers": 1, "history": 8, "batch": 32, "epochs": 2}
-    for name in ("gru4rec", "nextitnet", "sasrec", "bsarec", "lrurec", "bert4rec")
+    for name in ("gru4rec", "nextitnet", "sasrec", "bsarec", "lrurec", "hstu", "bert4rec")
 }
 METRICS = ("ndcg@10", "recall@20", "coverage@10")
 SPLITS = ("time", "leave-last-out", "random", "new-users", "new-items", "k-fold")

@@ -17,6 +17,7 @@ from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.gru4rec import GRU4Rec
+from honeyguide.models.hstu import HSTU
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
@@ -137,6 +138,10 @@ DECLARED: dict[str, dict[str, Declared]] = {
     "lrurec": {
         "lrurec": Declared(LRURec(**SMALL_SEQUENCE)),
         "lrurec-cosine": Declared(LRURec(**SMALL_SEQUENCE, similarity="cosine", temperature=0.3)),
+    },
+    "hstu": {
+        "hstu": Declared(HSTU(**SMALL_SEQUENCE)),
+        "hstu-heads": Declared(HSTU(**SMALL_SEQUENCE, heads=2)),
     },
     "bert4rec": {
         "bert4rec": Declared(BERT4Rec(**SMALL_SEQUENCE)),

@@ -15,6 +15,7 @@ from honeyguide.errors import CallError
 from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.gru4rec import GRU4Rec
+from honeyguide.models.hstu import HSTU
 from honeyguide.models.lrurec import LRURec
 from honeyguide.models.nextitnet import NextItNet
 from honeyguide.models.sasrec import SASRec
@@ -29,12 +30,13 @@ SIZES: dict[str, Any] = {"width": 8, "layers": 2, "history": HISTORY, **READ}
 SPECS = [
     SASRec(**SIZES, heads=2),
     BSARec(**SIZES, heads=2),
+    HSTU(**SIZES, heads=2),
     LRURec(**SIZES),
     NextItNet(**SIZES),
     GRU4Rec(**SIZES, inner=6),
     GRU4Rec(**SIZES, inner=6, cell="lstm", similarity="cosine"),
 ]
-WINDOWED = SPECS[:2]
+WINDOWED = SPECS[:3]
 BOTH_WAYS = BERT4Rec(**SIZES, heads=2, similarity="cosine")
 draw = np.random.default_rng(0)
 events = [
@@ -91,7 +93,7 @@ def test_a_full_window_is_read_anew_from_its_half(spec):
     assert sizes.count(half + 1) == 1 + (len(events) - HISTORY + half - 1) // half
 
 
-@pytest.mark.parametrize("spec", SPECS[2:], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SPECS[3:], ids=lambda spec: spec.name)
 def test_a_reader_without_a_window_goes_on(spec):
     model = model_of(spec)
     state = model.start([])

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from honeyguide.models.dmf import DMF as DMF
     from honeyguide.models.ease import EASE as EASE
     from honeyguide.models.gru4rec import GRU4Rec as GRU4Rec
+    from honeyguide.models.hstu import HSTU as HSTU
     from honeyguide.models.ials import IALS as IALS
     from honeyguide.models.item_knn import ItemKNN as ItemKNN
     from honeyguide.models.lightgcn import LightGCN as LightGCN
@@ -69,6 +70,7 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "EASE": ("models.ease", "EASE"),
     "GRU4Rec": ("models.gru4rec", "GRU4Rec"),
     "HoneyguideError": ("errors", "HoneyguideError"),
+    "HSTU": ("models.hstu", "HSTU"),
     "IALS": ("models.ials", "IALS"),
     "Inputs": ("data.opening", "Inputs"),
     "ItemKNN": ("models.item_knn", "ItemKNN"),

@@ -9,6 +9,7 @@ from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
 from honeyguide.models.gru4rec import GRU4Rec
+from honeyguide.models.hstu import HSTU
 from honeyguide.models.ials import IALS
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.lightgcn import LightGCN
@@ -51,6 +52,7 @@ _ALL = (
     SASRec,
     BSARec,
     LRURec,
+    HSTU,
     BERT4Rec,
 )
 MODELS: dict[str, type[Spec]] = {spec.name: spec for spec in _ALL}
