@@ -35,6 +35,7 @@ from honeyguide.models.convncf import ConvNCF
 from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
+from honeyguide.models.fmlp_rec import FMLPRec
 from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.hstu import HSTU
 from honeyguide.models.ials import IALS
@@ -119,6 +120,7 @@ def in_order(dropout: float) -> dict[str, list[Spec]]:
         "bsarec": [BSARec(**wet)],
         "lrurec": [LRURec(**wet)],
         "hstu-cosine": [HSTU(similarity="cosine", **wet)],
+        "fmlp-rec": [FMLPRec(**wet)],
         "bert4rec": [BERT4Rec(**wet)],
         "sasrec-cosine": [SASRec(similarity="cosine", **wet)],
         "bsarec-cosine": [BSARec(similarity="cosine", **wet)],

@@ -14,6 +14,7 @@ from honeyguide.models.convncf import ConvNCF
 from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
+from honeyguide.models.fmlp_rec import FMLPRec
 from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.hstu import HSTU
 from honeyguide.models.ials import IALS
@@ -62,6 +63,7 @@ SPECS: dict[str, Spec] = {
         BSARec(**SHORT),
         LRURec(**SHORT),
         HSTU(**SHORT),
+        FMLPRec(**SHORT),
         BERT4Rec(**SHORT),
         NextItNet(**SHORT),
         GRU4Rec(**SHORT, inner=16),

@@ -23,6 +23,7 @@ from honeyguide.experiment.measuring import train_on
 from honeyguide.experiment.splitting import open_split
 from honeyguide.models.ease import EASEModel
 from honeyguide.models.mf import MF
+from honeyguide.models.sequence import SequenceSpec
 from honeyguide.models.table import MODELS, spec_named
 from honeyguide.train import Quiet, Training
 from tables import refused
@@ -36,7 +37,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "cp": {"width": 8, "batch": 64, "epochs": 2},
 } | {
     name: {"width": 8, "layers": 1, "history": 8, "batch": 32, "epochs": 2}
-    for name in ("gru4rec", "nextitnet", "sasrec", "bsarec", "lrurec", "hstu", "bert4rec")
+    for name, spec in MODELS.items()
+    if issubclass(spec, SequenceSpec)
 }
 METRICS = ("ndcg@10", "recall@20", "coverage@10")
 SPLITS = ("time", "leave-last-out", "random", "new-users", "new-items", "k-fold")

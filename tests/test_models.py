@@ -16,6 +16,7 @@ from honeyguide.models.convncf import ConvNCF
 from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
+from honeyguide.models.fmlp_rec import FMLPRec
 from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.hstu import HSTU
 from honeyguide.models.ials import IALS
@@ -143,6 +144,7 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "hstu": Declared(HSTU(**SMALL_SEQUENCE)),
         "hstu-heads": Declared(HSTU(**SMALL_SEQUENCE, heads=2)),
     },
+    "fmlp-rec": {"fmlp-rec": Declared(FMLPRec(**SMALL_SEQUENCE))},
     "bert4rec": {
         "bert4rec": Declared(BERT4Rec(**SMALL_SEQUENCE)),
         "bert4rec-kinds-gaps": Declared(BERT4Rec(**SMALL_SEQUENCE, kinds=True, gaps=True)),

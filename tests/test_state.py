@@ -14,6 +14,7 @@ from honeyguide.data.words import MOST
 from honeyguide.errors import CallError
 from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.bsarec import BSARec
+from honeyguide.models.fmlp_rec import FMLPRec
 from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.hstu import HSTU
 from honeyguide.models.lrurec import LRURec
@@ -31,12 +32,13 @@ SPECS = [
     SASRec(**SIZES, heads=2),
     BSARec(**SIZES, heads=2),
     HSTU(**SIZES, heads=2),
+    FMLPRec(**SIZES),
     LRURec(**SIZES),
     NextItNet(**SIZES),
     GRU4Rec(**SIZES, inner=6),
     GRU4Rec(**SIZES, inner=6, cell="lstm", similarity="cosine"),
 ]
-WINDOWED = SPECS[:3]
+WINDOWED = SPECS[:4]
 BOTH_WAYS = BERT4Rec(**SIZES, heads=2, similarity="cosine")
 draw = np.random.default_rng(0)
 events = [
@@ -93,7 +95,7 @@ def test_a_full_window_is_read_anew_from_its_half(spec):
     assert sizes.count(half + 1) == 1 + (len(events) - HISTORY + half - 1) // half
 
 
-@pytest.mark.parametrize("spec", SPECS[3:], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SPECS[4:], ids=lambda spec: spec.name)
 def test_a_reader_without_a_window_goes_on(spec):
     model = model_of(spec)
     state = model.start([])

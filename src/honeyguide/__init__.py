@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from honeyguide.models.cp import CP as CP
     from honeyguide.models.dmf import DMF as DMF
     from honeyguide.models.ease import EASE as EASE
+    from honeyguide.models.fmlp_rec import FMLPRec as FMLPRec
     from honeyguide.models.gru4rec import GRU4Rec as GRU4Rec
     from honeyguide.models.hstu import HSTU as HSTU
     from honeyguide.models.ials import IALS as IALS
@@ -68,6 +69,7 @@ _PUBLIC: dict[str, tuple[str, str]] = {  # public name: (module, name in it)
     "ConvNCF": ("models.convncf", "ConvNCF"),
     "DMF": ("models.dmf", "DMF"),
     "EASE": ("models.ease", "EASE"),
+    "FMLPRec": ("models.fmlp_rec", "FMLPRec"),
     "GRU4Rec": ("models.gru4rec", "GRU4Rec"),
     "HoneyguideError": ("errors", "HoneyguideError"),
     "HSTU": ("models.hstu", "HSTU"),

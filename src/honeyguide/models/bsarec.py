@@ -6,13 +6,14 @@ once (for the last event, which answers, the first layer's is the paper's); drop
 branches and not on the attention weights; positions count from the first kept event.
 """
 
+from functools import partial
 from typing import Annotated, ClassVar
 
 from honeyguide.config import Choice, Range
 from honeyguide.models.causal import CausalModel
 from honeyguide.models.sequence import HeadedSpec
 from honeyguide.models.spec import Count, Schema, Share
-from honeyguide.nn.filtering import Filters
+from honeyguide.nn.filtering import FilterBlock, Filters, low_pass
 
 
 class BSARec(HeadedSpec):
@@ -29,8 +30,7 @@ class BSARec(HeadedSpec):
     """The last so many events are read; the frequencies are those of a window so long."""
 
     def build(self, schema: Schema) -> CausalModel:
-        kept = min(self.kept, self.history // 2 + 1)
-        reader = Filters(
-            self.width, self.layers, self.heads, self.dropout, self.share, kept, self.history
-        )
+        slow = low_pass(self.history, min(self.kept, self.history // 2 + 1))
+        block = partial(FilterBlock, self.width, self.heads, self.dropout, self.share, slow)
+        reader = Filters(self.width, self.layers, self.dropout, self.history, block)
         return CausalModel(self, schema, reader)

@@ -8,6 +8,7 @@ from honeyguide.models.convncf import ConvNCF
 from honeyguide.models.cp import CP
 from honeyguide.models.dmf import DMF
 from honeyguide.models.ease import EASE
+from honeyguide.models.fmlp_rec import FMLPRec
 from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.hstu import HSTU
 from honeyguide.models.ials import IALS
@@ -53,6 +54,7 @@ _ALL = (
     BSARec,
     LRURec,
     HSTU,
+    FMLPRec,
     BERT4Rec,
 )
 MODELS: dict[str, type[Spec]] = {spec.name: spec for spec in _ALL}

@@ -1,9 +1,12 @@
-"""Readers that filter along the events: frequencies beside attention, and dilated convolutions.
+"""Readers that filter along the events: frequencies, beside attention or alone, and dilated
+convolutions.
 
-Special: the low-pass of a window is one fixed matrix, so no transform is computed, and its lower
-triangle sees nothing that comes later, so all positions are trained at once.
+Special: a filter of a window's frequencies is a circulant matrix; its lower triangle sees nothing
+that comes later, so all positions are trained at once, and for the last place of a full window it
+is the whole filter. The low-pass is one fixed matrix, so no transform is computed for it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -62,28 +65,52 @@ class FilterBlock(nn.Module):
         return normed, (events, keys)
 
 
+class WaveBlock(nn.Module):
+    """A learned filter for each number, then feed-forward; norms behind. waves (W // 2 + 1, D, 2):
+    what each frequency of W places is multiplied by, real parts and imaginary ones."""
+
+    def __init__(self, width: int, dropout: float, length: int) -> None:
+        super().__init__()
+        self.length = length
+        self.waves = nn.Parameter(torch.randn(length // 2 + 1, width, 2) * 0.02)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.between, self.behind = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.drop = Dropout(dropout)
+
+    def read(
+        self, x: Float[Tensor, "B L D"], before: tuple[Carried] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[Carried]]:
+        """The vectors after this block, and what the next event needs of them."""
+        events = behind(None if before is None else before[0], x)
+        weights = torch.fft.irfft(torch.view_as_complex(self.waves), n=self.length, dim=0)
+        found = convolve(events.rows, weights)[:, -x.shape[1] :]
+        x = self.between(x + self.drop(found.to(x)))
+        normed: Tensor = self.behind(x + self.drop(self.narrow(gelu(self.wide(x)))))
+        return normed, (events,)
+
+
+def convolve(x: Float[Tensor, "B L D"], weights: Float[Tensor, "W D"]) -> Float[Tensor, "B L D"]:
+    """At each place t the sum of weights[t - s] * x[:, s] over s up to t, up to rounding; W is at
+    least L."""
+    length = x.shape[1]
+    waves = torch.fft.rfft(x.float(), n=2 * length, dim=1)
+    by = torch.fft.rfft(weights[:length], n=2 * length, dim=0)
+    told: Tensor = torch.fft.irfft(waves * by, n=2 * length, dim=1)[:, :length]
+    return told
+
+
 class Filters(nn.Module):
-    """Positions counted from the first kept event, then blocks."""
+    """Positions counted from the first kept event, then blocks. block: makes one."""
 
     def __init__(
-        self,
-        width: int,
-        layers: int,
-        heads: int,
-        dropout: float,
-        share: float,
-        kept: int,
-        length: int,
+        self, width: int, layers: int, dropout: float, length: int, block: Callable[[], nn.Module]
     ) -> None:
         super().__init__()
         self.window: int | None = length
         self.place = nn.Parameter(torch.randn(length, width) * 0.02)
         self.first = nn.LayerNorm(width)
         self.drop = Dropout(dropout)
-        filtered = low_pass(length, kept)
-        self.blocks: Any = nn.ModuleList(
-            FilterBlock(width, heads, dropout, share, filtered) for _ in range(layers)
-        )
+        self.blocks: Any = nn.ModuleList(block() for _ in range(layers))
 
     def read(
         self, x: Float[Tensor, "B L D"], before: tuple[Any, ...] | None
