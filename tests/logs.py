@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from honeyguide.data.interactions import Interactions
 from honeyguide.data.kinds import KINDS
 from honeyguide.data.rule import Rule
+from honeyguide.data.split import Holdout
 from honeyguide.data.table import Table
 
 Event = tuple[str, str, str]  # user, item, kind
@@ -49,6 +50,16 @@ def names(events: Interactions) -> list[tuple[Any, Any]]:
     """(user, item) by name, in the order of the log."""
     frame = events.frame()
     return list(zip(frame["user_id"], frame["item_id"], strict=True))
+
+
+def asked(held: Holdout) -> dict[str, set[str]]:
+    """By user who is asked: the names of the true items."""
+    who = held.history.users.of(held.users).to_list()
+    found: dict[str, set[str]] = {name: set() for name in who}
+    for user, item in names(held.truth):
+        if user in found:
+            found[user].add(item)
+    return found
 
 
 def drawn(seed: int, size: int, users: str = "abcd", items: str = "uvwxyz") -> list[Event]:
