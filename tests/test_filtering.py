@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from honeyguide.nn.filtering import Dilated, convolve, earlier, low_pass
+from honeyguide.nn.filtering import Dilated, earlier, low_pass
 
 
 @pytest.mark.parametrize(("length", "kept"), [(50, 3), (8, 5), (7, 4), (6, 1), (1, 1)])
@@ -22,26 +22,6 @@ def test_a_short_history_is_one_with_nothing_before_it():
     matrix = low_pass(10, 3)
     padded = torch.cat([torch.zeros(6, 2), x])
     torch.testing.assert_close(matrix[:4, :4] @ x, (matrix @ padded)[6:])
-
-
-@pytest.mark.parametrize("length", [50, 9, 1])
-def test_a_learned_filter_of_a_full_window_is_that_of_the_transform_at_its_last_place(length):
-    torch.manual_seed(length)
-    x, waves = torch.randn(2, length, 3), torch.randn(length // 2 + 1, 3, dtype=torch.complex64)
-    wanted = torch.fft.irfft(torch.fft.rfft(x, dim=1) * waves, n=length, dim=1)
-    got = convolve(x, torch.fft.irfft(waves, n=length, dim=0))
-    torch.testing.assert_close(got[:, -1], wanted[:, -1], rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("length", [12, 5, 1])
-def test_convolve_sums_what_came_before_by_how_far_apart(length):
-    torch.manual_seed(length)
-    x, weights = torch.randn(2, length, 3), torch.randn(12, 3)
-    wanted = torch.zeros_like(x)
-    for place in range(length):
-        for other in range(place + 1):
-            wanted[:, place] += weights[place - other] * x[:, other]
-    torch.testing.assert_close(convolve(x, weights), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_earlier_lays_places_beside_each_other():

@@ -16,6 +16,7 @@ from torch.nn.functional import gelu, pad
 
 from honeyguide.nn.attention import Attention, KeysAndValues
 from honeyguide.nn.carried import Carried, behind, through
+from honeyguide.nn.convolve import convolve
 from honeyguide.nn.dropout import Dropout
 
 
@@ -87,16 +88,6 @@ class WaveBlock(nn.Module):
         x = self.between(x + self.drop(found.to(x)))
         normed: Tensor = self.behind(x + self.drop(self.narrow(gelu(self.wide(x)))))
         return normed, (events,)
-
-
-def convolve(x: Float[Tensor, "B L D"], weights: Float[Tensor, "W D"]) -> Float[Tensor, "B L D"]:
-    """At each place t the sum of weights[t - s] * x[:, s] over s up to t, up to rounding; W is at
-    least L."""
-    length = x.shape[1]
-    waves = torch.fft.rfft(x.float(), n=2 * length, dim=1)
-    by = torch.fft.rfft(weights[:length], n=2 * length, dim=0)
-    told: Tensor = torch.fft.irfft(waves * by, n=2 * length, dim=1)[:, :length]
-    return told
 
 
 class Filters(nn.Module):
