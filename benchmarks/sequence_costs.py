@@ -4,7 +4,7 @@
     python sequence_costs.py epoch
 
 Update: the events of USERS MovieLens-1M users, one after the other, each its user's state advanced
-by one (default settings: history 200, of bsarec 50), re-readings of half a window included. Goal:
+by one (default settings: history 200, of bsarec and fmlp-rec 50), re-readings of half a window included. Goal:
 p99 at most 2 ms. Memory: two steps at history 200, batch 512 and 100,000 items, the full softmax,
 each model in a process of its own. Goal: under 4,000 MB. Weights do not matter for either and are
 untrained. Epoch: of SASRec on MovieLens-1M with all cores, the defaults; wants a machine that does
@@ -29,7 +29,9 @@ from honeyguide.data.training import TrainingData
 from honeyguide.experiment.machine import peak_memory_mb, reset_peak_memory
 from honeyguide.experiment.splitting import open_log, open_split
 from honeyguide.models.bsarec import BSARec
+from honeyguide.models.fmlp_rec import FMLPRec
 from honeyguide.models.gru4rec import GRU4Rec
+from honeyguide.models.hstu import HSTU
 from honeyguide.models.lrurec import LRURec
 from honeyguide.models.nextitnet import NextItNet
 from honeyguide.models.sasrec import SASRec
@@ -38,7 +40,8 @@ from honeyguide.models.spec import Schema
 from honeyguide.train.trainer import build, fit
 
 SPECS: dict[str, SequenceSpec] = {
-    spec.name: spec for spec in (SASRec(), BSARec(), LRURec(), NextItNet(), GRU4Rec())
+    spec.name: spec
+    for spec in (SASRec(), BSARec(), LRURec(), NextItNet(), GRU4Rec(), HSTU(), FMLPRec())
 }
 USERS, WARM = 150, 300
 ITEMS, BATCH, HISTORY, STEPS = 100_000, 512, 200, 2

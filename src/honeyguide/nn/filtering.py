@@ -84,7 +84,11 @@ class WaveBlock(nn.Module):
         """The vectors after this block, and what the next event needs of them."""
         events = behind(None if before is None else before[0], x)
         weights = torch.fft.irfft(torch.view_as_complex(self.waves), n=self.length, dim=0)
-        found = convolve(events.rows, weights)[:, -x.shape[1] :]
+        if before is None:
+            found = convolve(x, weights)
+        else:
+            assert x.shape[1] == 1, "one event after the other"
+            found = (events.rows * weights[: events.held].flip(0)).sum(1, keepdim=True)
         x = self.between(x + self.drop(found.to(x)))
         normed: Tensor = self.behind(x + self.drop(self.narrow(gelu(self.wide(x)))))
         return normed, (events,)
