@@ -7,8 +7,8 @@ Update: the events of USERS MovieLens-1M users, one after the other, each its us
 by one (default settings: history 200, of bsarec and fmlp-rec 50), re-readings of half a window
 included. Goal: p99 at most 2 ms. Memory: two steps at history 200, batch 512 and 100,000 items, the
 full softmax, each model in a process of its own. Goal: under 4,000 MB. Weights do not matter for
-either and are untrained. Epoch: of SASRec on MovieLens-1M with all cores, the defaults; wants a machine that does
-nothing else, so it is measured on its own. Goal: 12 s with AMX.
+either and are untrained. Epoch: of SASRec on MovieLens-1M with all cores, the defaults; wants a
+machine that does nothing else, so it is measured on its own. Goal: 12 s with AMX.
 """
 
 import json
