@@ -186,7 +186,9 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "mult-vae-tenth": [
             MultVAE(batch=512, dropout=0.7, warmup=500, average=0.99, epochs=60, patience=4)
         ],
-        "xsimgcl": grid(XSimGCL(**HOT, learning_rate=0.03), temperature=[0.15]),
+        "xsimgcl": grid(
+            XSimGCL(loss="softmax", **HOT, learning_rate=0.03, batch=1024), temperature=[0.15]
+        ),
         "spectral-mf": grid(
             SpectralMF(rank=512, user_power=0.3, ideal=0.4, beta=0.45, epochs=20, patience=4),
             width=[128, 256],
@@ -236,22 +238,11 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
             LightGCN(**HOT, learning_rate=0.01, batch=256, layers=2), temperature=[0.15, 0.2, 0.25]
         ),
         "xsimgcl": grid(
-            XSimGCL(**HOT, learning_rate=0.01, batch=256, layers=2),
+            XSimGCL(loss="softmax", **HOT, learning_rate=0.01, batch=256),
             temperature=[0.2],
             contrast=[0.05, 0.2],
         ),
-        # the loss of the paper; its first epochs fall before they rise
-        "xsimgcl-bpr": [
-            XSimGCL(
-                loss="bpr",
-                negatives=1,
-                batch=4096,
-                learning_rate=4e-3,
-                contrast=0.2,
-                epochs=80,
-                patience=15,
-            )
-        ],
+        "xsimgcl-bpr": [XSimGCL(epochs=80)],
         "spectral-mf": grid(
             SpectralMF(rank=256, ideal=1.0, beta=0.1, k=4000, width=64, epochs=40, patience=4),
             temperature=[0.2],

@@ -1,9 +1,10 @@
 """XSimGCL: LightGCN whose layers are disturbed by noise and have to agree with each other.
 
 Yu et al. 2023, "XSimGCL: Towards extremely simple graph contrastive learning for recommendation".
-Differences: any loss of models/factor.py in place of bpr; users and items that are contrasted are
-those of the batch, as in the paper, and of an unlearned user (a stranger) the free vector is not
-missed, because layer 0 is no part of the mean.
+Differences: any loss of models/factor.py beside bpr (the full softmax is far worse here, where
+LightGCN gains by it); users and items that are contrasted are those of the batch, as in the paper,
+and of an unlearned user (a stranger) the free vector is not missed, because layer 0 is no part of
+the mean.
 """
 
 from typing import Annotated, ClassVar
@@ -16,6 +17,7 @@ from torch import Tensor
 from honeyguide.config import Choice, Range
 from honeyguide.data.batch import Batch
 from honeyguide.errors import CallError
+from honeyguide.models.factor import LossName
 from honeyguide.models.lightgcn import LightGCN, LightGCNModel
 from honeyguide.models.spec import Count, NotNegative, Positive, Schema
 from honeyguide.nn import losses
@@ -27,6 +29,17 @@ class XSimGCL(LightGCN):
 
     name: ClassVar[str] = "xsimgcl"
 
+    loss: LossName = "bpr"
+    """bpr, as in the paper; the others do not go well with the contrast."""
+    negatives: Count = 1
+    """Negatives per positive, or per batch (sampled-softmax); softmax and directau draw none."""
+    batch: Count = 4096
+    """User rows (softmax, which wants hundreds) or pairs (all others)."""
+    learning_rate: Annotated[Positive, Range(1e-3, 2e-2, log=True)] = 4e-3
+    """Step size of Adam."""
+    patience: Count = 15
+    """Stop after so many epochs without a better validation metric. The first ten may get worse
+    before they get better."""
     layers: Annotated[Count, Choice((2, 3))] = 2
     """Steps along the edges."""
     contrast: Annotated[NotNegative, Range(0.01, 0.5, log=True)] = 0.2
