@@ -117,7 +117,12 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "lightgcn": Declared(SMALL_GCN),
         "lightgcn-bpr": Declared(SMALL_GCN.but(loss="bpr", negatives=2, epochs=20)),
     },
-    "xsimgcl": {"xsimgcl": Declared(XSimGCL(**SMALL_GCN.but(layers=2).model_dump()))},
+    "xsimgcl": {
+        "xsimgcl": Declared(
+            XSimGCL(width=8, epochs=30, learning_rate=0.03, batch=64, noise=0.1, contrast=0.05)
+        ),
+        "xsimgcl-softmax": Declared(XSimGCL(**SMALL_GCN.but(layers=2).model_dump())),
+    },
     "spectral-mf": {
         "spectral-mf": Declared(
             # two blocks are two directions; a third would be any, and differ with the last bit
