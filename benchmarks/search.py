@@ -120,15 +120,15 @@ def in_order(dropout: float) -> dict[str, list[Spec]]:
         "bsarec": [BSARec(**wet)],
         "lrurec": [LRURec(**wet)],
         "hstu-cosine": [HSTU(similarity="cosine", **wet)],
-        "fmlp-rec": [FMLPRec(**wet)],
-        "fmlp-rec-long": [FMLPRec(history=200, **wet)],
+        "fmlp-rec": [FMLPRec(history=50, **wet)],
+        "fmlp-rec-long": [FMLPRec(**wet)],
         "bert4rec": [BERT4Rec(**wet)],
         "sasrec-cosine": [SASRec(similarity="cosine", **wet)],
         "bsarec-cosine": [BSARec(similarity="cosine", **wet)],
         "lrurec-cosine": [LRURec(similarity="cosine", **wet)],
         # the same settings for all sets
         "bsarec-cosine-wide": [BSARec(**WIDE_ANGLE)],
-        "fmlp-rec-cosine-wide": [FMLPRec(**WIDE_ANGLE)],
+        "fmlp-rec-cosine-wide": [FMLPRec(history=50, **WIDE_ANGLE)],
         "lrurec-cosine-wide": [LRURec(**WIDE_ANGLE)],
     }
 

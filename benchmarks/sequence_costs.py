@@ -4,7 +4,7 @@
     python sequence_costs.py epoch
 
 Update: the events of USERS MovieLens-1M users, one after the other, each its user's state advanced
-by one (default settings: history 200, of bsarec and fmlp-rec 50), re-readings of half a window
+by one (default settings: history 200, of bsarec 50), re-readings of half a window
 included. Goal: p99 at most 2 ms. Memory: two steps at history 200, batch 512 and 100,000 items, the
 full softmax, each model in a process of its own. Goal: under 4,000 MB. Weights do not matter for
 either and are untrained. Epoch: of SASRec on MovieLens-1M with all cores, the defaults; wants a

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from honeyguide.models.causal import CausalModel
 from honeyguide.models.sequence import SequenceSpec
-from honeyguide.models.spec import Count, Schema
+from honeyguide.models.spec import Schema
 from honeyguide.nn.filtering import Filters, WaveBlock
 
 
@@ -19,9 +19,6 @@ class FMLPRec(SequenceSpec):
     """Filter-enhanced MLP."""
 
     name: ClassVar[str] = "fmlp-rec"
-
-    history: Count = 50
-    """The last so many events are read; the frequencies are those of a window so long."""
 
     def build(self, schema: Schema) -> CausalModel:
         block = partial(WaveBlock, self.width, self.dropout, self.history)
