@@ -1,6 +1,7 @@
 """BERT4Rec: what is hidden is hidden whole, the loss by its formula, what comes next on a ring."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from honeyguide.data.vocab import PAD
 from honeyguide.data.words import MOST
 from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.spec import Schema
-from honeyguide.nn.attention import BothWays
+from honeyguide.nn.attention import Block, BothWays
 from honeyguide.train.trainer import build
 from matrices import everyone, fitted, random_log
 from test_sasrec import RING, ring
@@ -50,7 +51,7 @@ def test_learns_what_comes_next():
 
 def test_every_place_sees_all_of_its_sequence_and_no_padding():
     torch.manual_seed(0)
-    reader = BothWays(width=8, layers=2, heads=2, inner=16, dropout=0.5, length=7).eval()
+    reader = BothWays(8, 2, 0.5, length=7, block=partial(Block, 8, 2, 16, 0.5)).eval()
     x, length = torch.randn(2, 7, 8, requires_grad=True), torch.tensor([7, 4])
     for row, place in ((0, 0), (0, 6), (1, 0), (1, 3)):
         (grad,) = torch.autograd.grad(reader(x, length)[row, place].square().sum(), x)

@@ -1,5 +1,6 @@
 """SASRec: what comes next on a ring, its losses by plain formulas, and that nothing looks ahead."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from honeyguide.errors import CallError
 from honeyguide.models import sequence
 from honeyguide.models.sasrec import SASRec
 from honeyguide.models.spec import Schema
-from honeyguide.nn.attention import Causal
+from honeyguide.nn.attention import Block, Causal
 from honeyguide.train.trainer import build
 from matrices import everyone, fitted, random_log
 
@@ -115,7 +116,7 @@ def test_item_vectors_by_cosine_are_computed_once_for_all_questions(monkeypatch)
 
 def test_no_gradient_flows_from_a_state_to_later_events():
     torch.manual_seed(0)
-    reader = Causal(width=8, layers=3, heads=2, inner=16, dropout=0.5, length=7).eval()
+    reader = Causal(8, 3, 0.5, length=7, block=partial(Block, 8, 2, 16, 0.5)).eval()
     x = torch.randn(2, 7, 8, requires_grad=True)
     for place in range(7):
         (grad,) = torch.autograd.grad(reader.read(x, None)[0][:, place].square().sum(), x)

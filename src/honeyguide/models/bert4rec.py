@@ -9,6 +9,7 @@ What is hidden is hidden whole: the item, what was done, and when.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, ClassVar
 
 import torch
@@ -22,7 +23,7 @@ from honeyguide.data.query import Query
 from honeyguide.data.vocab import PAD
 from honeyguide.models.sequence import Event, HeadedSpec, SequenceModel, State, question
 from honeyguide.models.spec import Schema, Share
-from honeyguide.nn.attention import BothWays
+from honeyguide.nn.attention import Block, BothWays
 
 
 class BERT4Rec(HeadedSpec):
@@ -51,9 +52,8 @@ class BothWaysModel(SequenceModel):
     def __init__(self, spec: BERT4Rec, schema: Schema) -> None:
         super().__init__(spec, schema)
         self.mask = nn.Parameter(torch.randn(spec.width) * 0.02 * spec.width**0.5)
-        self.reader = BothWays(
-            spec.width, spec.layers, spec.heads, 4 * spec.width, spec.dropout, spec.history + 1
-        )
+        block = partial(Block, spec.width, spec.heads, 4 * spec.width, spec.dropout)
+        self.reader = BothWays(spec.width, spec.layers, spec.dropout, spec.history + 1, block)
 
     def loss(self, batch: Batch) -> Float32[Tensor, ""]:
         query, rows = batch.query, torch.arange(len(batch.query), device=batch.target.device)

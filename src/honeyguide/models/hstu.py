@@ -7,12 +7,14 @@ by time (`gaps` reads the time at the input); a last norm; positions count from 
 event.
 """
 
+from functools import partial
 from typing import ClassVar
 
 from honeyguide.models.causal import CausalModel
 from honeyguide.models.sequence import HeadedSpec
 from honeyguide.models.spec import Schema
-from honeyguide.nn.pointwise import Pointwise
+from honeyguide.nn.attention import Causal
+from honeyguide.nn.pointwise import GatedBlock
 
 
 class HSTU(HeadedSpec):
@@ -21,5 +23,6 @@ class HSTU(HeadedSpec):
     name: ClassVar[str] = "hstu"
 
     def build(self, schema: Schema) -> CausalModel:
-        reader = Pointwise(self.width, self.layers, self.heads, self.dropout, self.history)
+        block = partial(GatedBlock, self.width, self.heads, self.dropout, self.history)
+        reader = Causal(self.width, self.layers, self.dropout, self.history, block)
         return CausalModel(self, schema, reader)

@@ -6,12 +6,13 @@ long history; positions count from the first kept event; dropout stands on the b
 the attention weights, whose kernel then needs no mask; the norm stands before each branch.
 """
 
+from functools import partial
 from typing import ClassVar
 
 from honeyguide.models.causal import CausalModel
 from honeyguide.models.sequence import HeadedSpec
 from honeyguide.models.spec import Schema
-from honeyguide.nn.attention import Causal
+from honeyguide.nn.attention import Block, Causal
 
 
 class SASRec(HeadedSpec):
@@ -20,5 +21,6 @@ class SASRec(HeadedSpec):
     name: ClassVar[str] = "sasrec"
 
     def build(self, schema: Schema) -> CausalModel:
-        reader = Causal(self.width, self.layers, self.heads, self.width, self.dropout, self.history)
+        block = partial(Block, self.width, self.heads, self.width, self.dropout)
+        reader = Causal(self.width, self.layers, self.dropout, self.history, block)
         return CausalModel(self, schema, reader)

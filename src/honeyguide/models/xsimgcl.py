@@ -1,7 +1,7 @@
 """XSimGCL: LightGCN whose layers are disturbed by noise and have to agree with each other.
 
 Yu et al. 2023, "XSimGCL: Towards extremely simple graph contrastive learning for recommendation".
-Differences: any loss of models/factor.py beside bpr (the full softmax is far worse here, where
+Differences: any loss of models/factor.py beside bpr (the full softmax reads less here, where
 LightGCN gains by it); users and items that are contrasted are those of the batch, as in the paper,
 and of an unlearned user (a stranger) the free vector is not missed, because layer 0 is no part of
 the mean.

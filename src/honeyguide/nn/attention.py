@@ -1,6 +1,7 @@
 """Transformers over (B, L, D): one that looks back, and grows by an event, and one that looks both
 ways."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -75,15 +76,15 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """What both have: vectors of positions, blocks, and a last norm."""
+    """What both have: vectors of positions, blocks, and a last norm. block: makes one."""
 
     def __init__(
-        self, width: int, layers: int, heads: int, inner: int, dropout: float, length: int
+        self, width: int, layers: int, dropout: float, length: int, block: Callable[[], nn.Module]
     ) -> None:
         super().__init__()
         self.place = nn.Parameter(torch.randn(length, width) * 0.02)
         self.drop = Dropout(dropout)
-        self.blocks: Any = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
+        self.blocks: Any = nn.ModuleList(block() for _ in range(layers))
         self.last = nn.LayerNorm(width)
 
 

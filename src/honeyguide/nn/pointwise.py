@@ -1,9 +1,7 @@
 """Attention that weighs each pair of events by itself, without a softmax, and gates what it saw.
 
-Letters: N sequences (times heads), L and T lengths, D width of a head, W window; B histories.
+Letters: N sequences (times heads), L and T lengths, D width (of a head), W window; B histories.
 """
-
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,32 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from honeyguide.nn.attention import KeysAndValues
-from honeyguide.nn.carried import behind, through
+from honeyguide.nn.carried import behind
 from honeyguide.nn.dropout import Dropout
-
-
-class Pointwise(nn.Module):
-    """Looks back: gated blocks and a last norm. Positions counted from the first kept event."""
-
-    def __init__(self, width: int, layers: int, heads: int, dropout: float, length: int) -> None:
-        super().__init__()
-        self.window: int | None = length
-        self.place = nn.Parameter(torch.randn(length, width) * 0.02)
-        self.drop = Dropout(dropout)
-        self.blocks: Any = nn.ModuleList(
-            GatedBlock(width, heads, dropout, length) for _ in range(layers)
-        )
-        self.last = nn.LayerNorm(width)
-
-    def read(
-        self, x: Float[Tensor, "B L D"], before: tuple[KeysAndValues, ...] | None
-    ) -> tuple[Float[Tensor, "B L D"], tuple[KeysAndValues, ...]]:
-        """The state after each event, and what the next one needs."""
-        first = 0 if before is None else before[0][0].held
-        x = self.drop(x + self.place[first : first + x.shape[1]])
-        x, carried = through(self.blocks, x, before)
-        normed: Tensor = self.last(x)
-        return normed, carried
 
 
 class GatedBlock(nn.Module):
