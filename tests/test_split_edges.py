@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from honeyguide.data import protocol
 from honeyguide.data.interactions import Interactions
-from honeyguide.data.protocol import Protocol
+from honeyguide.data.protocol import Protocol, Split
 from honeyguide.data.rule import SEEN
 from honeyguide.data.sets import load
 from honeyguide.data.split import asked_events, holdout, inner_split, prepare, split
@@ -51,7 +50,7 @@ def test_one_user_is_enough():
     assert asked(split(events, Protocol(split="time")).test) == {"a": {"t"}}
 
 
-@pytest.mark.parametrize("how", get_args(protocol.Split))
+@pytest.mark.parametrize("how", get_args(Split))
 def test_an_empty_side_is_refused(how):
     rows = views("ax", "ay")
     both = log(rows, time=[1.0, 1.0], part=["train", "train"])

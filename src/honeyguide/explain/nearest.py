@@ -28,7 +28,7 @@ def likeness(
     """
     if isinstance(model, Vectors):
         with torch.inference_mode():
-            vectors = model.item_vectors()
+            vectors = model.kept_vectors()
             one, other = (normalize(vectors[torch.from_numpy(n)]) for n in (targets, items))
             return (one @ other.T).numpy()
     pairs = np.repeat(targets, len(items)), np.tile(items, len(targets))

@@ -251,9 +251,12 @@ class Vectors(Model):
             self.kept = None
         return super().train(mode)
 
+    def kept_vectors(self) -> Float32[Tensor, "I D"]:
+        """The item vectors as they are kept, or else computed now."""
+        return self.item_vectors() if self.kept is None else self.kept
+
     def score(self, query: Query) -> Float32[Tensor, "B I"]:
-        items = self.item_vectors() if self.kept is None else self.kept
-        return never_pad(self.query_vectors(query) @ items.T)
+        return never_pad(self.query_vectors(query) @ self.kept_vectors().T)
 
     def score_few(self, query: Query, items: Int64[Tensor, "B C"]) -> Float32[Tensor, "B C"]:
         vectors = self.vectors_of(items) if self.kept is None else self.kept[items]

@@ -40,7 +40,7 @@ def items(
     """item_id, similar_id, score, rank: see Recommender.similar."""
     rows = torch.from_numpy(numbers)
     if isinstance(state.model, Vectors):
-        scores = _between(state.model.item_vectors(), rows, by or "cosine")
+        scores = _between(state.model.kept_vectors(), rows, by or "cosine")
     elif by is None:
         alone, _ = histories_asked([[name] for name in wanted], state.items.vocab)
         scores = _above_zero(state.model.score(_alone(alone, state)))
