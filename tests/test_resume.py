@@ -78,18 +78,15 @@ def steps(root: Path, name: str, seed: int, threads: int = 1) -> None:
 
 def moments(root: Path, name: str, seed: int) -> None:
     uninterrupted(root, name)
+    process = started(name, root / "timed")
+    began = time.perf_counter()
+    assert ended(process) == 0
+    # an eighth of a run at most, so that a run twice as fast as the timed one is killed often too
+    longest = (time.perf_counter() - began) / 8
     rng, kills = random.Random(seed), 0
     for _ in range(100):
-        ready, go = os.pipe()
-
-        def act(go: int = go) -> None:
-            run(name, root / "stopped", _Started(go))
-
-        process = forked(act)
-        os.close(go)
-        os.read(ready, 1)
-        os.close(ready)
-        time.sleep(rng.uniform(0, 0.06))
+        process = started(name, root / "stopped")
+        time.sleep(rng.uniform(0, longest))
         os.kill(process, signal.SIGKILL)
         status = ended(process)
         if status == 0:
@@ -99,6 +96,16 @@ def moments(root: Path, name: str, seed: int) -> None:
     else:
         assert ended(forked(lambda: run(name, root / "stopped", Quiet()))) == 0
     assert kills >= 3, kills
+
+
+def started(name: str, folder: Path) -> int:
+    """The process of a run that has just done its first step."""
+    ready, go = os.pipe()
+    process = forked(lambda: run(name, folder, _Started(go)))
+    os.close(go)
+    os.read(ready, 1)
+    os.close(ready)
+    return process
 
 
 class _Started:

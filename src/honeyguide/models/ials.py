@@ -177,7 +177,7 @@ def _conjugate_gradients(solved, fixed, gram, ridge, indptr, indices, steps):  #
             size = fresh
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _apply(x, fixed, gram, ridge, first, last, indices, out):  # type: ignore[no-untyped-def]
     width = len(x)
     for d in range(width):

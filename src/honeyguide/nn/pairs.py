@@ -112,7 +112,7 @@ def _all_rows(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     return torch.zeros(shape).index_copy_(0, rows, values)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy", inline="always")
 def _softplus_and_slope(x):  # type: ignore[no-untyped-def]
     """log(1 + exp(x)), and the sigmoid."""
     small = np.exp(-abs(x))
@@ -120,7 +120,7 @@ def _softplus_and_slope(x):  # type: ignore[no-untyped-def]
     return max(x, np.float32(0)) + np.log1p(small), share if x > 0 else small * share
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy", inline="always")
 def slopes_of(scores, mode, first, second, out):  # type: ignore[no-untyped-def]
     """The loss of one target (scores[0]) and its negatives; out: its slope by each score."""
     many = np.float32(len(scores) - 1)

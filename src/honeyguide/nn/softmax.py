@@ -140,6 +140,9 @@ def exponentials(
 
 
 FAST = {"contract", "reassoc", "nsz"}  # sums may be reordered
+# What has such sums and is called by another kernel says inline="always". Left to the compiler, the
+# process that compiles it calls it as it stands alone, and later ones, which take both from the
+# cache, a copy that was optimised once more and adds up in another order.
 
 
 @njit(cache=True, nogil=True)
@@ -154,7 +157,7 @@ def _short_key_of(bits):  # type: ignore[no-untyped-def]
     return np.int16(bits ^ np.int16(np.int16(bits >> np.int16(15)) & np.int16(0x7FFF)))
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
 def exponentials_of(lane, power, power_bits, high):  # type: ignore[no-untyped-def]
     """In place exp(lane - high); gives the sum. 2^y = 2^whole (into the exponent's bits) times a
     polynomial in the rest (relative error 2e-6)."""
@@ -177,7 +180,7 @@ def exponentials_of(lane, power, power_bits, high):  # type: ignore[no-untyped-d
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _of_f32(block, highest, sums, items):  # type: ignore[no-untyped-def]
     """Block (R, C): the bits of f32."""
     power_bits = np.empty(LANE, np.int32)
@@ -199,7 +202,7 @@ def _of_f32(block, highest, sums, items):  # type: ignore[no-untyped-def]
         highest[r], sums[r] = high, total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=FAST)
 def _of_bf16(block, highest, sums, items):  # type: ignore[no-untyped-def]
     """Block (R, C): the bits of bf16, the upper half of those of f32."""
     power_bits, bits = np.empty(LANE, np.int32), np.empty(LANE, np.int32)
