@@ -14,11 +14,15 @@ TITLES = {
     "movielens-1m": "MovieLens-1M, what comes next",
     "amazon-beauty": "Amazon Beauty, what comes next",
 }
+UNTRIED = {
+    "movielens-100k": "MovieLens-100K, what comes next",
+    "movielens-latest-small": "MovieLens Latest small, what comes next",
+}
 
 
 def tables() -> str:
     """All of them."""
-    parts = [collaborative.recipes(data, title) for data, title in TITLES.items()]
+    parts = [collaborative.recipes(data, title) for data, title in (TITLES | UNTRIED).items()]
     parts += [beside(), epoch(), costs(), news()]
     return "\n".join(part for part in parts if part)
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 import _recipes
+from _asked import ASKED, ERRORS
 from _common import RESULTS
-from honeyguide.data.opening import Inputs
 from honeyguide.data.sets import DataSet
 from honeyguide.data.split import Split
 from honeyguide.data.training import TrainingData
@@ -30,7 +30,6 @@ from honeyguide.evaluate.ratings import predict
 from honeyguide.experiment.machine import machine, peak_memory_mb, reset_peak_memory
 from honeyguide.experiment.measuring import Result, measure, measured, train_on
 from honeyguide.experiment.run import Run
-from honeyguide.experiment.splitting import open_split
 from honeyguide.models.spec import LearnedSpec, Schema, Spec
 from honeyguide.train import checkpoint
 from honeyguide.train.progress import Moment
@@ -38,24 +37,6 @@ from honeyguide.train.trainer import Training, build, fit
 
 READINGS = Path(__file__).parent / "test_readings.jsonl"
 PER_USER = RESULTS / "per_user"
-SETS: dict[str, tuple[str, Any, tuple[str, ...]]] = {
-    "gowalla": ("gowalla", lambda seed: Inputs(), ("ndcg@20", "recall@20")),
-    "movielens-1m-811": (
-        "movielens-1m",
-        # the seed is that of the split: the random parts of the published table are not known
-        lambda seed: Inputs(split="random", min_rating=3.0, split_seed=seed, k_core=0),
-        ("ndcg@10", "recall@10"),
-    ),
-    "movielens-100k-811": (
-        "movielens-100k",
-        lambda seed: Inputs(split="random", min_rating=3.0, split_seed=seed, k_core=0),
-        ("ndcg@10", "recall@10"),
-    ),
-    # trained anew with each seed on the one split there is, history at test with validation
-    "movielens-1m": ("movielens-1m", lambda seed: Inputs(), ("ndcg@10", "hit_rate@10")),
-    "amazon-beauty": ("amazon-beauty", lambda seed: Inputs(), ("ndcg@10", "hit_rate@10")),
-}
-RATED = {"movielens-100k-u1": ("rmse", "mae")}
 
 
 def _about(data: str, recipe: str, seed: int, spec: Spec) -> dict[str, Any]:
@@ -109,14 +90,14 @@ def trained(
 
 def read_test(data: str, recipe: str, seed: int, epochs: int | None) -> dict[str, Any]:
     """Train, ask once, write down."""
-    name, inputs, metrics = SETS[data]
+    wanted = ASKED[data]
     spec = _recipes.load(data, recipe)
-    opened, parts = open_split(name, inputs(seed))
+    opened, parts = wanted.open(seed)
     run = Run(
-        data=name,
+        data=wanted.data,
         models=(spec.name,),
-        metrics=metrics,
-        training=Training(metric=metrics[0]),
+        metrics=wanted.metrics,
+        training=Training(metric=wanted.metrics[0]),
     )
     if epochs is None:
         found = measure(spec, seed, run, opened, parts, Lines())
@@ -155,14 +136,15 @@ def read_test(data: str, recipe: str, seed: int, epochs: int | None) -> dict[str
 def read_ratings(data: str, recipe: str, seed: int) -> dict[str, Any]:
     """The same for predicted ratings."""
     spec = _recipes.load(data, recipe)
-    opened, parts = open_split(data, Inputs())
+    wanted = ASKED[data]
+    opened, parts = wanted.open()
     reset_peak_memory()
     training = Training(seed=seed)
     model, fitted = train_on(spec, parts, opened, training, Lines())
     line = _about(data, recipe, seed, spec)
     _note(line)
     rated = predict(model, parts.test)
-    told = {name: rated.summary(name) for name in RATED[data]}
+    told = {name: rated.summary(name) for name in wanted.metrics}
     return {
         **line,
         "model": spec.name,
@@ -185,7 +167,7 @@ def compare(data: str, one: str, other: str, seed: int) -> dict[str, Any]:
     """One recipe minus another, by user."""
     parts = [np.load(PER_USER / f"{data}-{name}-{seed}.npz") for name in (one, other)]
     told = {}
-    for metric in SETS[data][2]:
+    for metric in ASKED[data].metrics:
         values = [part[metric] for part in parts]
         found = paired(*values)
         assert found is not None
@@ -202,7 +184,7 @@ def compare(data: str, one: str, other: str, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Everything asked for that is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", choices=[*SETS, *RATED])
+    parser.add_argument("data", choices=ASKED)
     parser.add_argument("recipes", nargs="+")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int)
@@ -215,7 +197,7 @@ def main() -> None:
             path = folder / f"{recipe}-{seed}.json"
             if asked.paired or path.exists():
                 continue
-            if asked.data in RATED:
+            if ASKED[asked.data].metrics == ERRORS:
                 told = read_ratings(asked.data, recipe, seed)
             else:
                 told = read_test(asked.data, recipe, seed, asked.epochs)

@@ -19,15 +19,14 @@ from time import perf_counter
 from typing import Any
 
 import _recipes
+from _asked import ASKED, ERRORS
 from _common import RESULTS
 from _together import held_together
-from honeyguide.data.opening import Inputs
 from honeyguide.data.split import Holdout, inner_split
 from honeyguide.data.training import TrainingData
 from honeyguide.evaluate.evaluator import evaluate
 from honeyguide.evaluate.ratings import predict
 from honeyguide.experiment.machine import machine
-from honeyguide.experiment.splitting import open_split
 from honeyguide.models.bert4rec import BERT4Rec
 from honeyguide.models.bsarec import BSARec
 from honeyguide.models.chebycf import ChebyCF
@@ -57,32 +56,6 @@ from honeyguide.models.xsimgcl import XSimGCL
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train.trainer import Training, build, fit
 from honeyguide.train.validation import sampled
-
-METRICS = {
-    "gowalla": ["ndcg@20", "recall@20"],
-    "movielens-1m-811": ["ndcg@10", "recall@10"],
-    "movielens-100k-811": ["ndcg@10", "recall@10"],
-    "movielens-100k-u1": ["rmse", "mae"],
-    "movielens-1m": ["ndcg@10", "hit_rate@10"],
-    "amazon-beauty": ["ndcg@10", "hit_rate@10"],
-}
-LOWER = ("rmse",)  # is better
-ORDERED = ("movielens-1m", "amazon-beauty")
-INPUTS = {
-    "gowalla": ("gowalla", Inputs()),
-    "movielens-1m-811": (
-        "movielens-1m",
-        Inputs(split="random", min_rating=3.0, split_seed=0, k_core=0),
-    ),
-    # for models of time: the times of the MovieLens-1M at hand are estimates
-    "movielens-100k-811": (
-        "movielens-100k",
-        Inputs(split="random", min_rating=3.0, split_seed=0, k_core=0),
-    ),
-    "movielens-100k-u1": ("movielens-100k-u1", Inputs()),
-    "movielens-1m": ("movielens-1m", Inputs()),
-    "amazon-beauty": ("amazon-beauty", Inputs()),
-}
 
 
 def grid(spec: Spec, **choices: list[Any]) -> list[Spec]:
@@ -128,9 +101,17 @@ def in_order(dropout: float) -> dict[str, list[Spec]]:
         "lrurec-cosine": [LRURec(similarity="cosine", **wet)],
         # the same settings for all sets
         "bsarec-cosine-wide": [BSARec(**WIDE_ANGLE)],
+        "fmlp-rec-projection": [FMLPRec(similarity="projection", width=128, dropout=0.5, **LONG)],
         "fmlp-rec-cosine-wide": [FMLPRec(history=50, **WIDE_ANGLE)],
         "lrurec-cosine-wide": [LRURec(**WIDE_ANGLE)],
     }
+
+
+# for sets on which nothing is chosen for a sequence model
+UNTRIED = in_order(0.2) | {
+    "sasrec-wet": [SASRec(dropout=0.5, **LONG)],
+    "gru4rec-wet": [GRU4Rec(dropout=0.5, **LONG)],
+}
 
 
 CANDIDATES: dict[str, dict[str, list[Spec]]] = {
@@ -141,6 +122,8 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
         "bsarec-wider": [BSARec(dropout=0.5, width=192, **LONG)],
         "bsarec-decay": grid(BSARec(dropout=0.5, **LONG), weight_decay=[0.3, 1.0]),
     },
+    "movielens-100k": UNTRIED,
+    "movielens-latest-small": UNTRIED,
     "gowalla": {
         "chebycf-paper": [ChebyCF()],
         "chebycf": [
@@ -262,7 +245,7 @@ CANDIDATES: dict[str, dict[str, list[Spec]]] = {
 }
 
 
-def trial(spec: Spec, train: Any, valid: Holdout, metrics: list[str]) -> dict[str, Any]:
+def trial(spec: Spec, train: Any, valid: Holdout, metrics: tuple[str, ...]) -> dict[str, Any]:
     """One fit and its validation."""
     started = perf_counter()
     model = build(spec, Schema(users=train.n_users, items=train.n_items), 0)
@@ -273,7 +256,7 @@ def trial(spec: Spec, train: Any, valid: Holdout, metrics: list[str]) -> dict[st
         valid=valid if learned else None,
         training=Training(metric=metrics[0]) if learned else None,
     )
-    if metrics[0] in LOWER:
+    if metrics[0] in ERRORS:
         rated = predict(model, valid)
         told = {name: rated.summary(name).mean for name in metrics}
     else:
@@ -293,8 +276,8 @@ def main() -> None:
     parser.add_argument("data", choices=CANDIDATES)
     parser.add_argument("recipes", nargs="+")
     asked = parser.parse_args()
-    name, inputs = INPUTS[asked.data]
-    opened, parts = open_split(name, inputs)
+    wanted = ASKED[asked.data]
+    opened, parts = wanted.open()
     train, valid = parts.train, parts.valid
     if asked.data == "gowalla":
         valid = held_together(parts.train)
@@ -303,11 +286,10 @@ def main() -> None:
         inner = inner_split(parts.train, opened.protocol)
         train, valid = inner.train, inner.test
     valid = sampled(valid, 0)
-    metrics = METRICS[asked.data]
-    metric = metrics[0]
+    metric = wanted.metrics[0]
     for recipe in asked.recipes:
         candidates = CANDIDATES[asked.data][recipe]
-        if (asked.data in ORDERED or recipe.endswith("tenth")) and len(candidates) == 1:
+        if (wanted.ordered or recipe.endswith("tenth")) and len(candidates) == 1:
             how = {"by": "benchmarks/search.py", "trials": 0}
             _recipes.save(asked.data, recipe, candidates[0], how)
             continue
@@ -319,12 +301,12 @@ def main() -> None:
             settings = spec.model_dump(mode="json", exclude_defaults=True)
             if json.dumps(settings, sort_keys=True) in done:
                 continue
-            found = trial(spec, train, valid, metrics)
+            found = trial(spec, train, valid, wanted.metrics)
             print(recipe, found, flush=True)
             trials.append(found)
             told = {"machine": machine(), "metric": metric, "trials": trials}
             path.write_text(json.dumps(told, indent=1) + "\n")
-        better = min if metric in LOWER else max
+        better = min if metric in ERRORS else max
         best = better(trials, key=lambda t: float(t["valid"][metric]))
         spec = type(candidates[0])(**best["settings"])
         if asked.data == "gowalla" and isinstance(spec, LearnedSpec):

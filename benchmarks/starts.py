@@ -7,15 +7,14 @@ nDCG@20 on the validation that search.py uses (pairs of the training part that l
 
 from typing import Any
 
+from _asked import ASKED
 from _common import record
 from _together import held_together
 from honeyguide.data.training import TrainingData
-from honeyguide.experiment.splitting import open_split
 from honeyguide.models.mf import MF
 from honeyguide.models.spec import Schema
 from honeyguide.train.trainer import Training, build, fit
 from honeyguide.train.validation import sampled
-from search import INPUTS
 
 EPOCHS = 5
 SPECS: dict[str, MF] = {
@@ -26,7 +25,7 @@ SPECS: dict[str, MF] = {
 
 def main() -> None:
     """Each model from both starts."""
-    _, parts = open_split(*INPUTS["gowalla"])
+    _, parts = ASKED["gowalla"].open()
     valid = held_together(parts.train)
     train, asked = valid.history, sampled(valid, 0)
     told: dict[str, dict[str, Any]] = {}

@@ -81,7 +81,7 @@ def test_what_is_hidden_tells_nothing_of_itself():
         assert not torch.allclose(said(**{name: column})[row, place], plain[row, place]), name
 
 
-@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("similarity", ["dot", "cosine", "projection"])
 @pytest.mark.parametrize("loss", ["softmax", "sampled-softmax"])
 def test_the_loss_asks_for_what_is_hidden_and_what_comes_next(loss, similarity):
     spec = SMALL.but(loss=loss, negatives=9, masked=0.5, similarity=similarity, temperature=0.5)
@@ -95,7 +95,9 @@ def test_the_loss_asks_for_what_is_hidden_and_what_comes_next(loss, similarity):
     assert bool(hidden.any())
     said, items = model._read(query, hidden).double(), model.items.weight.double()
     if similarity == "cosine":
-        said, items = normalize(said, dim=2), normalize(items)
+        said = normalize(said, dim=2)
+    if similarity != "dot":
+        items = normalize(items)
     targets = [(row, place, int(query.item[row, place])) for row, place in hidden.nonzero()]
     for row, length in enumerate(query.length.tolist()):
         targets.append((row, length, int(batch.target[row, length - 1])))

@@ -149,7 +149,10 @@ DECLARED: dict[str, dict[str, Declared]] = {
         "hstu": Declared(HSTU(**SMALL_SEQUENCE)),
         "hstu-heads": Declared(HSTU(**SMALL_SEQUENCE, heads=2)),
     },
-    "fmlp-rec": {"fmlp-rec": Declared(FMLPRec(**SMALL_SEQUENCE))},
+    "fmlp-rec": {
+        "fmlp-rec": Declared(FMLPRec(**SMALL_SEQUENCE)),
+        "fmlp-rec-projection": Declared(FMLPRec(**SMALL_SEQUENCE, similarity="projection")),
+    },
     "bert4rec": {
         "bert4rec": Declared(BERT4Rec(**SMALL_SEQUENCE)),
         "bert4rec-kinds-gaps": Declared(BERT4Rec(**SMALL_SEQUENCE, kinds=True, gaps=True)),

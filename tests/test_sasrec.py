@@ -21,6 +21,7 @@ from honeyguide.train.trainer import build
 from matrices import everyone, fitted, random_log
 
 RING = 12
+SIMILARITIES = ("dot", "cosine", "projection")
 SMALL = SASRec(width=16, layers=2, heads=2, history=8, epochs=12, batch=16, learning_rate=0.01)
 
 
@@ -35,7 +36,12 @@ def ring() -> Interactions:
 
 @pytest.mark.parametrize(
     "told",
-    [{}, {"loss": "sampled-softmax", "negatives": 16}, {"similarity": "cosine"}],
+    [
+        {},
+        {"loss": "sampled-softmax", "negatives": 16},
+        {"similarity": "cosine"},
+        {"similarity": "projection"},
+    ],
     ids=lambda told: "-".join(map(str, told.values())),
 )
 def test_learns_what_comes_next(told):
@@ -61,15 +67,17 @@ def test_softmax_is_cross_entropy_at_every_event_that_has_a_next():
     assert model.loss(batch).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
-@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("temperature", [None, 0.5])
-def test_softmax_by_cosine_and_by_a_temperature(similarity, temperature):
+def test_softmax_by_a_similarity_and_by_a_temperature(similarity, temperature):
     model, batch = batch_of(SMALL.but(similarity=similarity, temperature=temperature))
     states, _ = model.reader.read(model.inputs(batch.query), None)
     items = model.items.weight[1:]
     if similarity == "cosine":
-        states, items = (x / x.square().sum(-1, keepdim=True).sqrt() for x in (states, items))
-    heat = temperature or {"dot": 1.0, "cosine": 0.07}[similarity]
+        states = states / states.square().sum(-1, keepdim=True).sqrt()
+    if similarity != "dot":
+        items = items / items.square().sum(-1, keepdim=True).sqrt()
+    heat = temperature or {"cosine": 0.07}.get(similarity, 1.0)
     logits, target = states @ items.T / heat, batch.target - 1
     wanted = cross_entropy(logits.reshape(-1, logits.shape[2]), target.reshape(-1), ignore_index=-1)
     assert model.loss(batch).item() == pytest.approx(wanted.item(), rel=1e-5)
@@ -78,13 +86,13 @@ def test_softmax_by_cosine_and_by_a_temperature(similarity, temperature):
     torch.testing.assert_close(scores, (states.gather(1, last) @ items.T)[:, 0].detach())
 
 
-@pytest.mark.parametrize("similarity", ["dot", "cosine"])
+@pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_sampled_softmax_by_its_formula(similarity):
     spec = SMALL.but(loss="sampled-softmax", negatives=9, similarity=similarity, temperature=0.5)
     model, batch = batch_of(spec)
     states = model.states(batch.query).detach().double() / 0.5
     items = model.items.weight.detach().double()
-    if similarity == "cosine":
+    if similarity != "dot":
         items = torch.nn.functional.normalize(items)
     p, drawn = batch.log_p.double().exp(), batch.negatives.tolist()
     total, count = 0.0, 0
@@ -97,8 +105,23 @@ def test_sampled_softmax_by_its_formula(similarity):
     assert model.loss(batch).item() == pytest.approx(total / count, rel=1e-4)
 
 
-def test_item_vectors_by_cosine_are_computed_once_for_all_questions(monkeypatch):
-    model, batch = batch_of(SMALL.but(similarity="cosine"))
+def test_a_projection_ranks_like_a_cosine_and_only_the_cosine_wants_a_temperature():
+    log = random_log()
+    spaces = {name: set(SMALL.but(similarity=name).searched(log)) for name in SIMILARITIES}
+    assert [name for name, found in spaces.items() if "temperature" in found] == ["cosine"]
+    assert spaces["projection"] == spaces["dot"]
+    scores = {}
+    for name in ("cosine", "projection"):
+        model, batch = batch_of(SMALL.but(similarity=name))
+        scores[name] = model.score(batch.query)[:, 1:].detach()
+    length = scores["projection"].norm(dim=1) / scores["cosine"].norm(dim=1)
+    torch.testing.assert_close(scores["projection"], scores["cosine"] * length[:, None])
+    assert float(length.min()) > 1.5
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "projection"])
+def test_item_vectors_of_one_length_are_computed_once_for_all_questions(monkeypatch, similarity):
+    model, batch = batch_of(SMALL.but(similarity=similarity))
     query, some = batch.query, batch.query.item[:, :3]
     before = model.score(query).detach(), model.score_few(query, some).detach()
     model.keep()

@@ -32,7 +32,7 @@ SPECS = [
     SASRec(**SIZES, heads=2),
     BSARec(**SIZES, heads=2),
     HSTU(**SIZES, heads=2),
-    FMLPRec(**SIZES),
+    FMLPRec(**SIZES, similarity="projection"),
     LRURec(**SIZES),
     NextItNet(**SIZES),
     GRU4Rec(**SIZES, inner=6),

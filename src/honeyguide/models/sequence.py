@@ -36,7 +36,6 @@ from honeyguide.models.spec import (
     Positive,
     Schema,
     Share,
-    Similarity,
     Vectors,
 )
 from honeyguide.nn import losses
@@ -69,11 +68,12 @@ class SequenceSpec(LearnedSpec):
     """softmax is the best where the catalogue fits (tens of thousands of items)."""
     negatives: Count = 512
     """Negatives per batch for sampled-softmax."""
-    similarity: Similarity = "dot"
+    similarity: Literal["dot", "cosine", "projection"] = "dot"
     """What a score is. cosine takes the length of vectors out of it, which helps on sparse data
-    with short histories."""
+    with short histories; projection (of the state onto the item) only that of items and ranks like
+    the cosine: how long a state is says how sharp its list is, which is learned."""
     temperature: Annotated[Positive | None, Range(0.03, 0.3, log=True)] = None
-    """Divides the scores before the loss looks at them; None = 1 by dot, 0.07 by cosine. Lower it
+    """Divides the scores before the loss looks at them; None = 0.07 by cosine, else 1. Lower it
     for sharper lists."""
     batch: Count = 128
     """Sequences per step on average: windows of like length share a step, which holds about as many
@@ -112,7 +112,7 @@ class SequenceSpec(LearnedSpec):
 
     def searched(self, log: Interactions) -> dict[str, Space]:
         found = super().searched(log)
-        if self.similarity == "dot":
+        if self.similarity != "cosine":
             del found["temperature"]  # vectors can take any scale up themselves
         return found
 
@@ -255,14 +255,17 @@ class SequenceModel(Vectors, Learned):
         return self.comparable(found)
 
     def item_vectors(self) -> Float32[Tensor, "I D"]:
-        return self.comparable(self.items.weight)
+        return self._measured(self.items.weight)
 
     def vectors_of(self, items: Int64[Tensor, "*N"]) -> Float[Tensor, "*N D"]:
-        return self.comparable(self.items(items))
+        return self._measured(self.items(items))
 
-    def comparable(self, vectors: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
-        """Vectors whose inner product is the score."""
-        return normalize(vectors, dim=-1) if self.settings.similarity == "cosine" else vectors
+    def comparable(self, states: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
+        """States whose inner product with item vectors is the score."""
+        return normalize(states, dim=-1) if self.settings.similarity == "cosine" else states
+
+    def _measured(self, items: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:
+        return items if self.settings.similarity == "dot" else normalize(items, dim=-1)
 
     def answered_by(self, query: Query) -> list[AnsweredBy]:
         return ["history"] * len(query)
