@@ -3,8 +3,9 @@
     python benchmarks/prequential.py
 
 Each model learns from the last hours before an hour and is asked for that hour's clicks, a draw of
-at most MOST of them, with all that their users did before. The memory of each was chosen on the
-second day (the first is only learned from), the days from the third on are reported.
+at most MOST of them, with all that their users did before. What is counted is counted anew, a deep
+model goes on from the weights of the hour before. The memory of each was chosen on the second day
+(the first is only learned from), the days from the third on are reported.
 """
 
 import argparse
@@ -26,14 +27,14 @@ from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.markov import Markov
 from honeyguide.models.popular import Popular
 from honeyguide.models.session_knn import SessionKNN
-from honeyguide.models.spec import Schema, Spec
+from honeyguide.models.spec import LearnedSpec, Schema, Spec
 from honeyguide.rank.rankers import Exhaustive
 from honeyguide.train.trainer import build, fit
 
 HOUR, DAY = 3_600.0, 86_400.0
 MOST = 1_000
 METRICS = ("hit_rate@10", "mrr@10")
-MEMORIES = (1, 3, 12, 24)  # hours
+MEMORIES = {False: (1, 3, 12, 24), True: (1, 3)}  # hours; by whether the model goes on
 MODELS: dict[str, Spec] = {
     "popular": Popular(),
     "markov": Markov(k=200),
@@ -45,20 +46,25 @@ MODELS: dict[str, Spec] = {
 def learning(spec: Spec, events: Interactions) -> Learn:
     """A ranker from the events it is given, numbered as in all events."""
     schema = Schema(users=events.n_users, items=events.n_items)
+    going_on = build(spec, schema, 0) if isinstance(spec, LearnedSpec) else None
 
     def learn(some: Interactions) -> Exhaustive:
-        model = build(spec, schema, 0)
+        model = going_on or build(spec, schema, 0)
         fit(model, TrainingData(some))
         return Exhaustive(model)
 
     return learn
 
 
-def run(spec: Spec, events: Interactions, hours: int, since: float) -> Replay:
-    """The replay of one model."""
+def run(spec: Spec, events: Interactions, hours: int, first: float, since: float) -> Replay:
+    """The replay of one model; what goes on has gone through the hours from `first` on before."""
+    learn = learning(spec, events)
+    if isinstance(spec, LearnedSpec):
+        for end in np.arange(first + HOUR, since, HOUR):
+            learn(part(events, end - hours * HOUR, end))
     return replay(
         events,
-        learning(spec, events),
+        learn,
         window=HOUR,
         since=since,
         memory=hours * HOUR,
@@ -90,8 +96,8 @@ def main() -> None:
         started = perf_counter()
         second = part(events, first, first + 2 * DAY)
         tried = {
-            memory: run(spec, second, memory, first + DAY).summaries()["mrr@10"].mean
-            for memory in MEMORIES
+            memory: run(spec, second, memory, first, first + DAY).summaries()["mrr@10"].mean
+            for memory in MEMORIES[isinstance(spec, LearnedSpec)]
         }
         hours[name] = max(tried, key=lambda memory: tried[memory])
         chosen[name] = {"mrr@10 by hours": tried, "seconds": perf_counter() - started}
@@ -99,7 +105,7 @@ def main() -> None:
     for name, spec in MODELS.items():
         started = perf_counter()
         rest = part(events, first, first + (2 + days) * DAY)
-        found = replays[name] = run(spec, rest, hours[name], first + 2 * DAY)
+        found = replays[name] = run(spec, rest, hours[name], first, first + 2 * DAY)
         seconds = perf_counter() - started
         told[name] = {
             "memory_hours": hours[name],
