@@ -74,6 +74,7 @@ SHORT: dict[str, Any] = {"epochs": 60, "patience": 5}
 TIMED = CP(start="spectral", **SHORT)
 HOT: dict[str, Any] = {"similarity": "cosine", "epochs": 120, "patience": 5}
 LONG: dict[str, Any] = {"epochs": 150, "patience": 6, "average": 0.99}  # of sequence models
+COMMON: dict[str, Any] = {"width": 128, "dropout": 0.4, **LONG}
 WIDE_ANGLE: dict[str, Any] = {"similarity": "cosine", "width": 128, "dropout": 0.5, **LONG}
 
 
@@ -102,6 +103,8 @@ def in_order(dropout: float) -> dict[str, list[Spec]]:
         # the same settings for all sets
         "bsarec-cosine-wide": [BSARec(**WIDE_ANGLE)],
         "fmlp-rec-projection": [FMLPRec(similarity="projection", width=128, dropout=0.5, **LONG)],
+        "fmlp-rec-projection-common": [FMLPRec(similarity="projection", **COMMON)],
+        "fmlp-rec-cosine-common": [FMLPRec(similarity="cosine", **COMMON)],
         "fmlp-rec-cosine-wide": [FMLPRec(history=50, **WIDE_ANGLE)],
         "lrurec-cosine-wide": [LRURec(**WIDE_ANGLE)],
     }
