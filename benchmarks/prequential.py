@@ -23,6 +23,7 @@ from honeyguide.evaluate.paired import paired
 from honeyguide.evaluate.prequential import Learn, Replay, replay
 from honeyguide.experiment.machine import machine, peak_memory_mb
 from honeyguide.experiment.splitting import open_log
+from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.markov import Markov
 from honeyguide.models.popular import Popular
@@ -40,7 +41,10 @@ MODELS: dict[str, Spec] = {
     "markov": Markov(k=200),
     "item-knn": ItemKNN(k=200),
     "session-knn": SessionKNN(k=200, recent=500, history=20),
+    # the step size was found by hand on the second day (LOG.md, 2026-11-29)
+    "gru4rec": GRU4Rec(history=20, epochs=1, batch=32, dropout=0.1, learning_rate=0.0025),
 }
+PAIRS = (("gru4rec", "popular"), ("session-knn", "markov"), ("markov", "popular"))
 
 
 def learning(spec: Spec, events: Interactions) -> Learn:
@@ -130,7 +134,7 @@ def main() -> None:
             "models": told,
             "paired": {
                 f"{one} minus {other}": difference(replays[one], replays[other])
-                for one, other in (("session-knn", "markov"), ("markov", "popular"))
+                for one, other in PAIRS
             },
         },
     )

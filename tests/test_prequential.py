@@ -11,6 +11,7 @@ from honeyguide.data.table import Table
 from honeyguide.data.training import TrainingData
 from honeyguide.errors import CallError, InputError
 from honeyguide.evaluate.prequential import replay
+from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.item_knn import ItemKNN
 from honeyguide.models.markov import Markov
 from honeyguide.models.popular import Popular
@@ -228,3 +229,32 @@ def test_what_cannot_be_is_refused():
         run(log, memory=-1.0)
     with pytest.raises(InputError, match="No event can be asked for"):
         run(log, since=1e9)
+
+
+def test_a_deep_model_goes_on_from_the_hour_before():
+    # every hour shows other users walking the same ring, so little that each hour alone says little
+    rows = [
+        (hour * 8 + walker, (walker + step) % 8, (hour + step / 10) * HOUR)
+        for hour in range(14)
+        for walker in range(8)
+        for step in range(6)
+    ]
+    log = log_of(rows)
+    spec = GRU4Rec(
+        width=16, layers=1, epochs=1, history=4, batch=8, dropout=0.0, learning_rate=0.03
+    )
+    schema = Schema(users=log.n_users, items=log.n_items)
+
+    def run_from(model=None):
+        def learn(events):
+            going_on = model or build(spec, schema, 0)
+            fit(going_on, TrainingData(events))
+            return Exhaustive(going_on)
+
+        told = run(log, spec, learn=learn, memory=HOUR, metrics=["hit_rate@1"])
+        return told.curve("hit_rate@1")
+
+    anew, going_on = run_from(), run_from(build(spec, schema, 0))
+    assert going_on[0] == pytest.approx(anew[0])  # the same first hour
+    assert going_on[-3:].min() > 0.9
+    assert anew[-3:].max() < 0.8
