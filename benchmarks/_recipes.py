@@ -37,13 +37,12 @@ def chosen(data: str, name: str) -> dict[str, Any]:
 
 def labelled(data: str, name: str) -> str:
     """The recipe's name, and what it has other than the recipe that is named like its model."""
-    mine = _read(data, name)
-    if name == mine["model"] or not _path(data, mine["model"]).exists():
+    mine = load(data, name)
+    if name == mine.name or not _path(data, mine.name).exists():
         return name
-    common = _read(data, mine["model"])["settings"]
-    apart = [
-        f"{key} {value}" for key, value in mine["settings"].items() if value != common.get(key)
-    ]
+    common = load(data, mine.name).model_dump(mode="json")
+    settings = mine.model_dump(mode="json").items()
+    apart = [f"{key} {value}" for key, value in settings if value != common[key]]
     return f"{name} ({', '.join(apart)})"
 
 

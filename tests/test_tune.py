@@ -22,6 +22,7 @@ from honeyguide.errors import CallError, TrainingError, UnknownName
 from honeyguide.evaluate.evaluator import evaluate
 from honeyguide.experiment.run import Run, run_file
 from honeyguide.models.ease import EASE, EASEModel
+from honeyguide.models.gru4rec import GRU4Rec
 from honeyguide.models.mf import MF
 from honeyguide.models.popular import Popular
 from honeyguide.models.sasrec import SASRec
@@ -58,15 +59,23 @@ def test_the_default_lies_inside_its_space_and_every_point_is_valid(name):
     spec = MODELS[name]()
     spaces, standing = spec.searched(LOG), spec.standing()
     for field, space in spaces.items():
-        if isinstance(space, Choice):
-            assert standing[field] in space.values
-        else:
-            assert space.low <= standing[field] <= space.high
+        assert standing[field] in space
     whole = frozenset(n for n in spaces if type(spec).model_fields[n].annotation is int)
     for number in range(30):
         drawn = propose(spaces, whole, [], "random", number)
         assert set(drawn) == set(spaces)
         spec.but(**drawn)
+    for row in spec.proven:
+        assert all(value in spaces[field] for field, value in row.items())
+        assert spec.but(**row) != spec
+
+
+def test_a_range_and_a_choice_know_what_lies_in_them():
+    assert 1 in Range(1, 2)
+    assert 2 in Range(1, 2)
+    assert 2.1 not in Range(1, 2)
+    assert None in Choice((None, 3))
+    assert 4 not in Choice((None, 3))
 
 
 def test_a_space_follows_what_is_fixed_and_what_the_log_holds():
@@ -76,6 +85,8 @@ def test_a_space_follows_what_is_fixed_and_what_the_log_holds():
     assert MF(loss="bpr").searched(LOG)["l2"].low <= MF(loss="bpr").ridge
     assert Popular().searched(replace(LOG, time=None)) == {}
     assert Popular.spaces()["half_life"].values[0] is None
+    assert "similarity" in SASRec().searched(LOG)
+    assert not {"similarity", "temperature"} <= set(SASRec(similarity="cosine").searched(LOG))
 
 
 def test_proposals_depend_on_seed_number_and_earlier_trials_alone():
@@ -111,6 +122,37 @@ def test_the_default_is_first_and_nothing_is_ever_worse():
     assert ease.spec == EASE(**ease.best.settings)
     assert mf.spec.width == 8, "what is fixed is not searched"
     assert [line["epoch"] for line in mf.best.curve] == list(range(len(mf.best.curve)))
+
+
+SMALL_GRU = GRU4Rec(width=32, epochs=4, inner=8, history=10)
+
+
+def test_proven_settings_come_after_the_default_and_are_not_stopped():
+    # pruning would stop whatever is not far ahead
+    how = Search(budget=120, trials=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Guard, "FAR", 1e6)
+        fixed = {"gru4rec": frozenset({"inner"})}
+        (one,) = search([SMALL_GRU], LEARNING, how, TRAINING, fixed=fixed)
+    default, proven, drawn = one.trials
+    (row,) = SMALL_GRU.proven
+    assert default.settings["similarity"] == "dot"
+    assert proven.settings == default.settings | row
+    assert proven.state == "done"
+    assert len(proven.curve) == SMALL_GRU.epochs
+    assert drawn.settings not in (default.settings, proven.settings)
+    assert drawn.state == "stopped"
+
+
+def test_of_proven_settings_what_is_fixed_stays_and_a_default_is_not_tried_twice():
+    how = Search(budget=120, trials=2)
+    fixed = {"gru4rec": frozenset({"inner", "width", "similarity"})}
+    (one,) = search([SMALL_GRU], LEARNING, how, TRAINING, fixed=fixed)
+    assert one.trials[1].settings == one.trials[0].settings | {"dropout": 0.5}
+    assert one.spec.width == 32
+    fixed = {"gru4rec": frozenset({"inner", "width", "similarity", "dropout"})}
+    (one,) = search([SMALL_GRU], LEARNING, how, TRAINING, fixed=fixed)
+    assert one.trials[1].settings != one.trials[0].settings
 
 
 def test_a_search_cannot_be_handed_test():

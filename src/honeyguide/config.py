@@ -27,12 +27,18 @@ class Range:
     high: int | float
     log: bool = False
 
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.low <= value <= self.high)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One of a few values."""
 
     values: tuple[Any, ...]
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.values
 
 
 Space = Range | Choice

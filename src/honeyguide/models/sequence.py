@@ -55,6 +55,10 @@ class SequenceSpec(LearnedSpec):
 
     needs: ClassVar[frozenset[str]] = frozenset({"order"})
     causal: ClassVar[bool] = True
+    # sparse data with short histories (Amazon Beauty)
+    proven: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"similarity": "projection", "width": 128, "dropout": 0.5},
+    )
 
     width: Annotated[Count, Choice(WIDTHS)] = 64
     """Numbers per item and state."""
@@ -68,7 +72,9 @@ class SequenceSpec(LearnedSpec):
     """softmax is the best where the catalogue fits (tens of thousands of items)."""
     negatives: Count = 512
     """Negatives per batch for sampled-softmax."""
-    similarity: Literal["dot", "cosine", "projection"] = "dot"
+    similarity: Annotated[Literal["dot", "cosine", "projection"], Choice(("dot", "projection"))] = (
+        "dot"
+    )
     """What a score is. cosine takes the length of vectors out of it, which helps on sparse data
     with short histories; projection (of the state onto the item) only that of items and ranks like
     the cosine: how long a state is says how sharp its list is, which is learned."""
@@ -112,7 +118,9 @@ class SequenceSpec(LearnedSpec):
 
     def searched(self, log: Interactions) -> dict[str, Space]:
         found = super().searched(log)
-        if self.similarity != "cosine":
+        if self.similarity == "cosine":
+            del found["similarity"]  # and there is no scale but the temperature
+        else:
             del found["temperature"]  # vectors can take any scale up themselves
         return found
 

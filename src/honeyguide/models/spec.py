@@ -67,6 +67,8 @@ class Spec(Config, ABC):
     """Which events count. A spec whose settings decide it makes it a property."""
     within_items: ClassVar[tuple[str, ...]] = ()
     """Settings that say nothing more once they exceed the number of items (ranks of a matrix)."""
+    proven: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """Settings that did well on other data than the defaults: tuning tries them second."""
 
     @property
     def past(self) -> int | None:

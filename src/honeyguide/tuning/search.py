@@ -1,6 +1,7 @@
 """Several models under one time budget, each with its default first.
 
 Trial 0 of every model is its default, so nothing is ever worse than the defaults on validation.
+Settings that did well on other data come next (Spec.proven), and are given the time they need.
 Where there are several models, defaults may take two thirds of the budget; one that needs longer is
 cut, and said to be, lest one slow model leave all others untuned. What is left is for searching.
 Both are shared out equally: a model that is done early (few settings, nothing better for long)
@@ -133,6 +134,7 @@ class _Run:
             }
             for spec in specs
         }
+        self.proven = {spec.name: self._proven(spec) for spec in specs}
         self.models: dict[str, Model] = {}  # of the best trial of each
 
     def about(self) -> dict[str, Any]:
@@ -148,6 +150,7 @@ class _Run:
             "prune": self.how.prune,
             "models": {spec.name: spec.model_dump(mode="json") for spec in self.specs},
             "spaces": {name: repr(spaces) for name, spaces in self.spaces.items()},
+            "proven": self.proven,
         }
 
     def go(self) -> list[Found]:
@@ -167,8 +170,12 @@ class _Run:
         spaces = self.spaces[spec.name]
         whole = frozenset(n for n in spaces if type(spec).model_fields[n].annotation is int)
         while spaces and self._worth_another(spec, end):
-            earlier = self.log.of(spec.name)
-            self._try(spec, propose(spaces, whole, earlier, self.how.sampler, self.how.seed), end)
+            earlier, proven = self.log.of(spec.name), self.proven[spec.name]
+            if len(earlier) <= len(proven):
+                settings = proven[len(earlier) - 1]
+            else:
+                settings = propose(spaces, whole, earlier, self.how.sampler, self.how.seed)
+            self._try(spec, settings, end)
 
     def _worth_another(self, spec: Spec, end: float) -> bool:
         """Whether the model may get another trial, and the time is enough for one."""
@@ -186,7 +193,8 @@ class _Run:
     def _try(self, spec: Spec, settings: dict[str, Any], end: float) -> None:
         earlier = self.log.of(spec.name)
         number, started = len(earlier), monotonic()
-        guard = Guard(self.training.metric, end, earlier if self.how.prune and number else ())
+        judged = self.how.prune and number > len(self.proven[spec.name])
+        guard = Guard(self.training.metric, end, earlier if judged else ())
         state: State = "failed"
         value, best_epoch, reason, model = None, None, None, None
         try:
@@ -242,6 +250,16 @@ class _Run:
     def _standing(self, spec: Spec) -> dict[str, Any]:
         standing = spec.standing()
         return {name: standing[name] for name in self.spaces[spec.name]}
+
+    def _proven(self, spec: Spec) -> list[dict[str, Any]]:
+        """What is free of the proven settings, unless that is the default."""
+        spaces, standing = self.spaces[spec.name], self._standing(spec)
+
+        def free(row: dict[str, Any]) -> dict[str, Any]:
+            return {n: value for n, value in row.items() if n in spaces and value in spaces[n]}
+
+        rows = [standing | free(row) for row in spec.proven]
+        return [row for row in rows if row != standing]
 
     def _best(self, spec: Spec) -> Trial | None:
         """Of equal ones the first, so the default where nothing is better."""
