@@ -42,7 +42,9 @@ MODELS: dict[str, Spec] = {
     "item-knn": ItemKNN(k=200),
     "session-knn": SessionKNN(k=200, recent=500, history=20),
     # the step size was found by hand on the second day (LOG.md, 2026-11-29)
-    "gru4rec": GRU4Rec(history=20, epochs=1, batch=32, dropout=0.1, learning_rate=0.0025),
+    "gru4rec": GRU4Rec(
+        history=20, epochs=1, batch=32, dropout=0.1, average=0.0, learning_rate=0.0025
+    ),
 }
 PAIRS = (("gru4rec", "popular"), ("session-knn", "markov"), ("markov", "popular"))
 

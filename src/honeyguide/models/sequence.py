@@ -81,6 +81,10 @@ class SequenceSpec(LearnedSpec):
     temperature: Annotated[Positive | None, Range(0.03, 0.3, log=True)] = None
     """Divides the scores before the loss looks at them; None = 0.07 by cosine, else 1. Lower it
     for sharper lists."""
+    average: Share = 0.99
+    """Share of a running mean of the weights that each step keeps; the mean is then what is
+    validated and kept (Polyak and Juditsky 1992). Worth a tenth of the quality; 0 = the weights
+    themselves, for a model that goes on learning from a few steps at a time."""
     batch: Count = 128
     """Sequences per step on average: windows of like length share a step, which holds about as many
     events as any other."""
