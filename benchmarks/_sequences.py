@@ -178,6 +178,7 @@ def news() -> str:
     return (
         f"News, tested and then learned from hour by hour ({told['hours']} hours of globo-news, "
         f"{told['questions']:,} clicks of {told['users']:,} readers asked for, a draw from each "
-        "hour; how many hours each learns from was chosen on the day before). Means over readers; "
+        "hour; how many hours each learns from was chosen on the day before; what is counted is "
+        "counted anew, gru4rec goes on from its weights of the hour before). Means over readers; "
         "MRR@10 of the hours as percentiles of its curve:\n\n" + table(head, rows) + "\n" + against
     )
