@@ -33,9 +33,8 @@ def _one(title: str, told: dict[str, Any]) -> str:
     left += [f"- {name}: would take longer than all others together" for name in told["left_out"]]
     return (
         f"{title}: all models by `compare`, the defaults of {told['date']}, one seed, whatever has "
-        f"epochs stopped after {told['epochs']} epoch{'s'[: told['epochs'] > 1]}. "
-        "This tells that they run and what they cost, not what they reach (see above for that):"
-        "\n\n"
+        f"epochs stopped after {told['epochs']} epoch{'s'[: told['epochs'] > 1]}. This tells that "
+        "they run and what they cost, not what they reach (see above for that):\n\n"
         + table(head, rows)
         + "\nNot run:\n\n"
         + "\n".join(left or ["- nothing was left out"])
