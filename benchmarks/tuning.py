@@ -48,7 +48,7 @@ def run_search(name: str) -> None:
             "data": told["data"],
             "verdict": told["verdict"],
             "models": [
-                _model(tuned, result)
+                told_of(tuned, result)
                 for tuned, result in zip(found.tuning["models"], told["results"], strict=True)
             ],
             "tests": told["tests"],
@@ -58,7 +58,8 @@ def run_search(name: str) -> None:
     write_toml(tuned_run(found.run, found), RECIPES / f"{name}.toml")
 
 
-def _model(tuned: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+def told_of(tuned: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a model's trials and of the reading of test."""
     trials = tuned["trials"]
     return {
         **{key: tuned[key] for key in ("model", "default", "best", "number", "settings")},

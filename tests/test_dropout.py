@@ -46,9 +46,33 @@ def test_a_seed_gives_one_mask_whatever_the_threads() -> None:
     assert not torch.equal(masks[0], Dropout(0.2)(x))
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_added_in_one_pass_is_dropped_and_then_added(kind):
+    base, x = torch.randn(300, 1001), torch.randn(300, 1001).to(kind)
+    slope, told = torch.randn(300, 1001), []
+    for by in (lambda drop, a, b: drop.onto(a, b), lambda drop, a, b: a + drop(b)):
+        torch.manual_seed(4)
+        one, two = base.clone().requires_grad_(), x.clone().requires_grad_()
+        out = by(Dropout(0.3), one, two)
+        out.backward(slope)
+        told.append((out.detach(), one.grad, two.grad))
+    assert told[0][0].dtype == torch.float32
+    for got, wanted in zip(*told, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=2**-7, atol=2**-7)
+
+
+def test_the_mask_is_that_of_places_however_they_lie_in_memory():
+    x = torch.randn(40, 30)
+    torch.manual_seed(6)
+    plain = Dropout(0.4)(x)
+    torch.manual_seed(6)
+    assert torch.equal(Dropout(0.4)(x.T.contiguous().T), plain)
+
+
 def test_nothing_happens_in_evaluation_or_at_zero() -> None:
     x = torch.randn(4, 4)
     assert Dropout(0.9).eval()(x) is x
+    assert torch.equal(Dropout(0.9).eval().onto(x, x), x + x)
     assert Dropout(0.0)(x) is x
 
 

@@ -10,7 +10,7 @@ from honeyguide.data.batch import examples
 from honeyguide.models.neumf import NeuMF
 from honeyguide.models.spec import Schema
 from honeyguide.nn import perceptron
-from honeyguide.nn.attend import BITS
+from honeyguide.nn.bits import bits_of
 from honeyguide.nn.dropout import drawn_by
 from honeyguide.train.trainer import build
 from matrices import everyone, fitted, random_log
@@ -128,16 +128,15 @@ def test_nothing_is_dropped_but_in_training_and_each_layer_has_its_own_mask():
 @pytest.mark.parametrize("layer", ["first", "further"])
 def test_half_of_the_hidden_values_are_dropped_and_the_rest_doubled(layer):
     ones, places = np.ones((1000, 64), np.float32), np.arange(1000, dtype=np.int32)
-    (bits, *shifts), by = BITS[torch.float32], drawn_by(3, 0.5)
-    rows = torch.ones(1000, 64).view(bits).numpy()
+    rows, by = bits_of(torch.ones(1000, 64)), drawn_by(3, 0.5)
     if layer == "first":
         made = np.empty_like(rows)
         half = np.full_like(ones[0], -0.5)
-        perceptron._first(rows, rows, places, places, half, made, *by, np.float32(2), *shifts)
+        perceptron._first(rows, rows, places, places, half, made, *by, np.float32(2))
         expected = 3
     else:
         made = rows
-        perceptron._further(rows, np.ones(64, np.float32), *by, np.float32(2), *shifts)
+        perceptron._further(rows, np.ones(64, np.float32), *by, np.float32(2))
         expected = 4
     told = made.view(np.float32)
     assert set(np.unique(told)) == {0, expected}

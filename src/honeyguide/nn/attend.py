@@ -16,15 +16,11 @@ from numba import njit
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from honeyguide.nn.bits import INTEGERS, bits_of, in_order, narrow, wide
 from honeyguide.nn.parallel import kernel_over_rows
-from honeyguide.nn.softmax import FAST, exponentials_of, key_of
+from honeyguide.nn.softmax import FAST, LOG2_E, power_of_two
 
 BLOCK_BYTES = 1 << 20  # of weights worked on at once
-# the integers that hold the bits of a float, and how far these lie from those of f32
-BITS = {
-    torch.float32: (torch.int32, np.int32(0), np.int32(0)),
-    torch.bfloat16: (torch.int16, np.int32(16), np.int32(0x8000)),
-}
 
 
 def attend(
@@ -37,7 +33,7 @@ def attend(
 
     A place sees itself and those before it, and the first `prefix` of its sequence in any case.
     """
-    if q.device.type == "cpu" and q.dtype in BITS and torch.is_grad_enabled():
+    if q.device.type == "cpu" and q.dtype in INTEGERS and torch.is_grad_enabled():
         seen = torch.zeros(len(q), dtype=torch.int64) if prefix is None else prefix
         told: Tensor = _Attend.apply(q, k, v, seen.numpy())  # type: ignore[no-untyped-call]
         return told
@@ -54,13 +50,13 @@ def _seen(prefix: Int64[Tensor, " N"], length: int) -> Bool[Tensor, "N L L"]:
 class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, prefix: np.ndarray) -> Tensor:
-        ctx.prefix, ctx.by = prefix, (np.float32(q.shape[2] ** -0.5), *BITS[q.dtype][1:])
+        ctx.prefix, ctx.by = prefix, np.float32(q.shape[2] ** -0.5)
         weights = q.new_empty(len(q), q.shape[1], q.shape[1])
         out = torch.empty(v.shape, dtype=v.dtype)
         for part in _blocks(weights):
             w = weights[part]
             torch.bmm(q[part], k[part].transpose(1, 2), out=w)
-            kernel_over_rows(_weigh, [_bits(w), prefix[part]], *ctx.by, block=1)
+            kernel_over_rows(_weigh, [bits_of(w), prefix[part]], ctx.by, block=1)
             torch.bmm(w, v[part], out=out[part])
         ctx.save_for_backward(q, k, v, weights)
         return out
@@ -76,8 +72,8 @@ class _Attend(torch.autograd.Function):
             d_w = held[: len(w)]
             torch.bmm(w.transpose(1, 2), grad[part], out=d_v[part])
             torch.bmm(grad[part], v[part].transpose(1, 2), out=d_w)
-            parts = [_bits(w), _bits(d_w), ctx.prefix[part]]
-            kernel_over_rows(_back, parts, *ctx.by, block=1)
+            parts = [bits_of(w), bits_of(d_w), ctx.prefix[part]]
+            kernel_over_rows(_back, parts, ctx.by, block=1)
             torch.bmm(d_w, k[part], out=d_q[part])
             torch.bmm(d_w.transpose(1, 2), q[part], out=d_k[part])
         return d_q, d_k, d_v, None
@@ -93,56 +89,38 @@ def _blocks(weights: Float[Tensor, "N L L"]) -> Iterator[slice]:
     return (slice(a, a + step) for a in starts)
 
 
-def _bits(weights: Float[Tensor, "N L L"]) -> np.ndarray:
-    bits: np.ndarray = weights.view(BITS[weights.dtype][0]).numpy()
-    return bits
-
-
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _weigh(weights, prefix, scale, shift, half):  # type: ignore[no-untyped-def]
-    """Scores (N, L, L), as bits, become the softmax of what each place sees, in place."""
+def _weigh(weights, prefix, scale):  # type: ignore[no-untyped-def]
+    """The softmax of scale times what each place sees, 0 for what it does not see, in place."""
     length = weights.shape[1]
-    bits, power_bits = np.empty(length, np.int32), np.empty(length, np.int32)
-    lane, power = bits.view(np.float32), power_bits.view(np.float32)
+    lane = np.empty(length, np.float32)
     for sequence in range(len(weights)):
         for place in range(length):
             row, size = weights[sequence, place], max(place + 1, min(prefix[sequence], length))
+            key, total, by = in_order(row[0]), np.float32(0), scale * LOG2_E
             for c in range(size):
-                bits[c] = np.int32(row[c]) << shift
-            key = np.int32(-(2**31))
+                key = max(key, in_order(row[c]))
+            high = wide(in_order(key))
             for c in range(size):
-                key = max(key, key_of(bits[c]))
-            power_bits[0] = key_of(key)
-            high = power[0] * scale
-            for c in range(size):
-                lane[c] *= scale
-            total = exponentials_of(lane[:size], power[:size], power_bits[:size], high)
+                lane[c] = power_of_two((wide(row[c]) - high) * by)
+                total += lane[c]
             share = np.float32(1) / total
             for c in range(size):
-                lane[c] *= share
-            for c in range(size):
-                row[c] = (bits[c] + half) >> shift
+                row[c] = narrow(lane[c] * share, row[c])
             row[size:] = 0
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _back(weights, grads, prefix, scale, shift, half):  # type: ignore[no-untyped-def]
+def _back(weights, grads, prefix, scale):  # type: ignore[no-untyped-def]
     """The gradient of the weights becomes that of the scores, in place."""
     length = weights.shape[1]
-    bits, grad_bits = np.empty(length, np.int32), np.empty(length, np.int32)
-    lane, grad = bits.view(np.float32), grad_bits.view(np.float32)
     for sequence in range(len(weights)):
         for place in range(length):
             row, out = weights[sequence, place], grads[sequence, place]
-            size = max(place + 1, min(prefix[sequence], length))
+            size, mean = max(place + 1, min(prefix[sequence], length)), np.float32(0)
             for c in range(size):
-                bits[c] = np.int32(row[c]) << shift
-                grad_bits[c] = np.int32(out[c]) << shift
-            mean = np.float32(0)
+                mean += wide(row[c]) * wide(out[c])
             for c in range(size):
-                mean += lane[c] * grad[c]
-            for c in range(size):
-                grad[c] = lane[c] * (grad[c] - mean) * scale
-            for c in range(size):
-                out[c] = (grad_bits[c] + half) >> shift
+                slope = wide(row[c]) * (wide(out[c]) - mean) * scale
+                out[c] = narrow(slope, out[c])
             out[size:] = 0

@@ -70,8 +70,9 @@ class Block(nn.Module):
     ) -> tuple[Float[Tensor, "B L D"], KeysAndValues]:
         """The vectors after this block, and what the next event needs of them."""
         seen, carried = self.attention.read(self.before(x), before, prefix)
-        x = x + self.drop(seen)
-        after: Tensor = x + self.drop(self.narrow(self.drop(gelu(self.wide(self.between(x))))))
+        x = self.drop.onto(x, seen)
+        inside = self.narrow(self.drop(gelu(self.wide(self.between(x)))))
+        after = self.drop.onto(x, inside)
         return after, carried
 
 

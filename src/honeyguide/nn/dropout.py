@@ -17,6 +17,7 @@ from numba import njit
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from honeyguide.nn.bits import INTEGERS, bits_of, narrow, wide
 from honeyguide.nn.parallel import over_rows
 
 CHUNK = 1 << 16
@@ -49,10 +50,19 @@ class Dropout(nn.Module):
     def forward(self, x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
         if not self.training or self.p == 0:
             return x
-        if x.device.type != "cpu":
+        if not _has_bits(x):
             return dropout(x, self.p)
         dropped: Tensor = _Masked.apply(x, self.p, drawn_seed())  # type: ignore[no-untyped-call]
         return dropped
+
+    def onto(self, base: Float[Tensor, "*any"], x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """base + self(x), in one pass where base is f32."""
+        fits = _has_bits(x) and base.dtype == torch.float32 and base.shape == x.shape
+        if not self.training or self.p == 0 or not fits:
+            plain: Tensor = base + self(x)
+            return plain
+        added: Tensor = _Added.apply(base, x, self.p, drawn_seed())  # type: ignore[no-untyped-call]
+        return added
 
 
 def drawn_by(seed: int, p: float) -> tuple[np.uint32, np.uint32, np.uint32]:
@@ -61,25 +71,51 @@ def drawn_by(seed: int, p: float) -> tuple[np.uint32, np.uint32, np.uint32]:
     return np.uint32(seed & HALF), np.uint32(seed >> 32 & HALF), kept
 
 
+def _has_bits(x: Tensor) -> bool:
+    """Whether the kernels can read it."""
+    return x.device.type == "cpu" and x.dtype in INTEGERS
+
+
 def _in_pieces(size: int, work: Callable[[int, int], object]) -> None:
     over_rows(-(-size // CHUNK), lambda a, b: work(a * CHUNK, min(b * CHUNK, size)), block=1)
 
 
 class _Masked(torch.autograd.Function):
+    """Nothing is kept: the way back draws the same mask again."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
-        scale = torch.empty(x.shape, dtype=torch.float32)
-        flat = scale.view(-1).numpy()
-        by = (*drawn_by(seed, p), np.float32(1 / (1 - p)))
-        _in_pieces(len(flat), lambda start, stop: _fill(flat, start, stop, *by))
-        scale = scale.to(x.dtype)
-        ctx.save_for_backward(scale)
-        return x * scale
+        ctx.by = (*drawn_by(seed, p), np.float32(1 / (1 - p)))
+        return _masked(x, x.dtype, ctx.by)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        (scale,) = ctx.saved_tensors
-        return grads[0] * scale, None, None
+        return _masked(grads[0], grads[0].dtype, ctx.by), None, None
+
+
+class _Added(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, base: Tensor, x: Tensor, p: float, seed: int) -> Tensor:
+        ctx.by, ctx.dtype = (*drawn_by(seed, p), np.float32(1 / (1 - p))), x.dtype
+        out = torch.empty(x.shape)
+        held, given, made = _flat(base), _flat(x), _flat(out)
+        _in_pieces(len(made), lambda a, b: _add(held[a:b], given[a:b], made[a:b], a, *ctx.by))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        return grads[0], _masked(grads[0], ctx.dtype, ctx.by), None, None
+
+
+def _masked(x: Tensor, dtype: torch.dtype, by: tuple[Any, ...]) -> Tensor:
+    out = torch.empty(x.shape, dtype=dtype)
+    given, made = _flat(x), _flat(out)
+    _in_pieces(len(made), lambda a, b: _mask(given[a:b], made[a:b], a, *by))
+    return out
+
+
+def _flat(x: Tensor) -> np.ndarray:
+    return bits_of(x.detach().contiguous().view(-1))
 
 
 class ReluDropout(Dropout):
@@ -89,31 +125,20 @@ class ReluDropout(Dropout):
     """
 
     def forward(self, x: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-        if not self.training or self.p == 0 or x.device.type != "cpu" or x.dtype not in BITS:
+        if not self.training or self.p == 0 or not _has_bits(x):
             return super().forward(torch.relu(x))
         dropped: Tensor = _ReluMasked.apply(x, self.p, drawn_seed())  # type: ignore[no-untyped-call]
         return dropped
 
 
-# floats above zero are integers above zero, whatever their width; without its sign NaN lies above
-# infinity
-BITS = {
-    torch.float32: (torch.int32, np.int32(0x7FFFFFFF), np.int32(0x7F800000)),
-    torch.bfloat16: (torch.int16, np.int32(0x7FFF), np.int32(0x7F80)),
-}
-
-
 class _ReluMasked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
-        bits, *limits = BITS[x.dtype]
-        out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        given, made = (part.view(-1).view(bits).numpy() for part in (x.contiguous(), out))
-        by = (*drawn_by(seed, p), *limits)
-        _in_pieces(len(made), lambda start, stop: _pass_on(given, made, start, stop, *by))
-        out.mul_(1 / (1 - p))
-        ctx.save_for_backward(out)
+        out = torch.empty(x.shape, dtype=x.dtype)
         ctx.factor = 1 / (1 - p)
+        given, made, by = _flat(x), _flat(out), (*drawn_by(seed, p), np.float32(ctx.factor))
+        _in_pieces(len(made), lambda a, b: _pass_on(given[a:b], made[a:b], a, *by))
+        ctx.save_for_backward(out)
         return out
 
     @staticmethod
@@ -134,15 +159,23 @@ def hashed(place, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _fill(out, start, stop, low, high, kept, factor):  # type: ignore[no-untyped-def]
-    for place in range(start, stop):
-        out[place] = factor if hashed(place, low, high) < kept else np.float32(0)
+def _mask(given, made, first, low, high, kept, factor):  # type: ignore[no-untyped-def]
+    for n in range(len(made)):
+        x = wide(given[n]) * factor if hashed(first + n, low, high) < kept else np.float32(0)
+        made[n] = narrow(x, made[n])
 
 
 @njit(cache=True, nogil=True)
-def _pass_on(given, made, start, stop, low, high, kept, size, infinity):  # type: ignore[no-untyped-def]
+def _add(base, given, made, first, low, high, kept, factor):  # type: ignore[no-untyped-def]
+    for n in range(len(made)):
+        x = wide(given[n]) * factor if hashed(first + n, low, high) < kept else np.float32(0)
+        made[n] = narrow(wide(base[n]) + x, made[n])
+
+
+@njit(cache=True, nogil=True)
+def _pass_on(given, made, first, low, high, kept, factor):  # type: ignore[no-untyped-def]
     # positive values where they are kept, and NaN
-    for place in range(start, stop):
-        bits = np.int32(given[place])
-        passes = (bits > 0) & (hashed(place, low, high) < kept) | ((bits & size) > infinity)
-        made[place] = bits if passes else np.int32(0)
+    for n in range(len(made)):
+        x = wide(given[n])
+        passes = (x > 0) & (hashed(first + n, low, high) < kept) | (x != x)
+        made[n] = narrow(x * factor if passes else np.float32(0), made[n])

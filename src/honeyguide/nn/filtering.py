@@ -58,11 +58,11 @@ class FilterBlock(nn.Module):
         events = behind(None if before is None else before[0], x)
         first, end = events.held - x.shape[1], events.held
         low = self.get_buffer("filtered")[first:end, :end] @ events.rows
-        found = self.by_filter(x + self.drop(low + self.sharpness.square() * (x - low)))
+        found = self.by_filter(self.drop.onto(x, low + self.sharpness.square() * (x - low)))
         seen, keys = self.attention.read(x, None if before is None else before[1])
-        seen = self.by_heads(x + self.drop(seen))
+        seen = self.by_heads(self.drop.onto(x, seen))
         x = self.share * found + (1 - self.share) * seen
-        normed: Tensor = self.behind(x + self.drop(self.narrow(gelu(self.wide(x)))))
+        normed: Tensor = self.behind(self.drop.onto(x, self.narrow(gelu(self.wide(x)))))
         return normed, (events, keys)
 
 
@@ -89,8 +89,8 @@ class WaveBlock(nn.Module):
         else:
             assert x.shape[1] == 1, "one event after the other"
             found = (events.rows * weights[: events.held].flip(0)).sum(1, keepdim=True)
-        x = self.between(x + self.drop(found.to(x)))
-        normed: Tensor = self.behind(x + self.drop(self.narrow(gelu(self.wide(x)))))
+        x = self.between(self.drop.onto(x, found.to(x)))
+        normed: Tensor = self.behind(self.drop.onto(x, self.narrow(gelu(self.wide(x)))))
         return normed, (events,)
 
 
@@ -143,7 +143,7 @@ class Dilated(nn.Module):
             beside = earlier(events, step, self.kernel)[:, -length:]
             inside = torch.relu(self.norms[number](self.convolved[number](beside)))
             if number % 2:  # the second of a block
-                x = inside = x + self.drop(inside)
+                x = inside = self.drop.onto(x, inside)
         normed: Tensor = self.last(x)
         return normed, tuple(carried)
 

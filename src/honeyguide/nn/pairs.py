@@ -15,8 +15,11 @@ from jaxtyping import Float, Int32, Int64
 from numba import njit
 from torch import Tensor
 
+from honeyguide.nn.prefetch import ask_for, ask_for_line
+
 MODES = {"bpr": 0, "bce": 1, "gbce": 2, "mse": 3, "ccl": 4}
 FAST = {"contract", "reassoc", "nsz"}  # sums may be reordered; a NaN stays one
+AHEAD = 4  # pairs
 
 
 def told(
@@ -181,63 +184,72 @@ def _pass(  # type: ignore[no-untyped-def]
     heat, ridge = np.float32(heat), np.float32(ridge)
     first, second = np.float32(first), np.float32(second)
     share, one = np.float32(1.0 / batch), np.float32(1)
+    measured = cosine or ridge > 0  # whether anything asks for the lengths of vectors
     scores = np.empty(1 + negatives, np.float32)
     slopes = np.empty(1 + negatives, np.float32)
-    inverse = np.empty(1 + negatives, np.float32)  # 1 / length of each item's vector, or 1
+    inverse = np.ones(1 + negatives, np.float32)  # 1 / length of each item's vector, or 1
     total, many_users, many_items = 0.0, 0, 0
     for b in range(batch):
-        x = users[user[b]]
-        squared = np.float32(0)
-        for d in range(width):
-            squared += x[d] * x[d]
-        size = squared
-        own = one / max(np.sqrt(squared), np.float32(1e-12)) if cosine else one
+        if b + AHEAD < batch:
+            ask_for_line(user_place, (user[b + AHEAD],))
+            ask_for(users, user[b + AHEAD])
+            ask_for(items, wanted[b + AHEAD])
+            for n in range(negatives):
+                ask_for(items, unwanted[b + AHEAD, n])
+        u, own, size = user[b], one, np.float32(0)
+        if measured:
+            for d in range(width):
+                size += users[u, d] * users[u, d]
+            own = one / max(np.sqrt(size), np.float32(1e-12)) if cosine else one
         for n in range(1 + negatives):
-            y = items[wanted[b] if n == 0 else unwanted[b, n - 1]]
+            i = wanted[b] if n == 0 else unwanted[b, n - 1]
             dot, squared = np.float32(0), np.float32(0)
             for d in range(width):
-                dot += x[d] * y[d]
-                squared += y[d] * y[d]
-            size += squared if n == 0 else squared / np.float32(negatives)
-            inverse[n] = one / max(np.sqrt(squared), np.float32(1e-12)) if cosine else one
+                dot += users[u, d] * items[i, d]
+            if measured:
+                for d in range(width):
+                    squared += items[i, d] * items[i, d]
+                size += squared if n == 0 else squared / np.float32(negatives)
+                inverse[n] = one / max(np.sqrt(squared), np.float32(1e-12)) if cosine else one
             scores[n] = dot * own * inverse[n] / heat
         total += slopes_of(scores, mode, first, second, slopes) + ridge * size
-        at = user_place[user[b]]
-        if at < 0:
-            at = many_users
-            user_place[user[b]] = at
-            user_rows[at] = user[b]
+        mine = user_place[u]
+        if mine < 0:
+            mine = many_users
+            user_place[u], user_rows[mine] = mine, u
             many_users += 1
             for d in range(width):
-                user_grads[at, d] = 0
-        gx = user_grads[at]
+                user_grads[mine, d] = 0
         turned = np.float32(0)
         for n in range(1 + negatives):
-            item = wanted[b] if n == 0 else unwanted[b, n - 1]
-            at = item_place[item]
+            i = wanted[b] if n == 0 else unwanted[b, n - 1]
+            at = item_place[i]
             if at < 0:
                 at = many_items
-                item_place[item] = at
-                item_rows[at] = item
+                item_place[i], item_rows[at] = at, i
                 many_items += 1
                 for d in range(width):
                     item_grads[at, d] = 0
-            y, gy = items[item], item_grads[at]
             # by dot: g_y = slope x + ridge y; by cosine the part along y falls out of it
             across = slopes[n] * share * own * inverse[n] / heat
-            along = 2 * ridge * share
-            if n > 0:
-                along /= np.float32(negatives)
-            if cosine:
-                pulled = slopes[n] * share * scores[n]
-                turned += pulled
-                along -= pulled * inverse[n] * inverse[n]
             for d in range(width):
-                gx[d] += across * y[d]
-                gy[d] += across * x[d] + along * y[d]
-        along = 2 * ridge * share - turned * own * own
-        for d in range(width):
-            gx[d] += along * x[d]
+                user_grads[mine, d] += across * items[i, d]
+            for d in range(width):
+                item_grads[at, d] += across * users[u, d]
+            if measured:
+                along = 2 * ridge * share
+                if n > 0:
+                    along /= np.float32(negatives)
+                if cosine:
+                    pulled = slopes[n] * share * scores[n]
+                    turned += pulled
+                    along -= pulled * inverse[n] * inverse[n]
+                for d in range(width):
+                    item_grads[at, d] += along * items[i, d]
+        if measured:
+            along = 2 * ridge * share - turned * own * own
+            for d in range(width):
+                user_grads[mine, d] += along * users[u, d]
     for at in range(many_users):
         user_place[user_rows[at]] = -1
     for at in range(many_items):

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int32, Int64
 from numba import njit
 from torch import Tensor
 
-from honeyguide.nn.attend import BITS
+from honeyguide.nn.bits import bits_of, narrow, wide
 from honeyguide.nn.dropout import drawn_by, drawn_seed, hashed
 from honeyguide.nn.pairs import FAST, MODES, places, slopes_of, sparse_rows
 from honeyguide.shapes import rounded_up
@@ -96,10 +96,10 @@ class _Joined(torch.autograd.Function):
         how: Told,
         *layers: Tensor,
     ) -> Tensor:
-        wide = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+        kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
         with torch.autocast("cpu", enabled=False):
             asking, given = _Looked.up(users, user, "users"), _Looked.up(items, asked, "items")
-            step = _Step(asking, given, asked.shape, how, wide or torch.float32)
+            step = _Step(asking, given, asked.shape, how, kind or torch.float32)
             of_layers = step.run(factors, [layer.detach() for layer in layers])
         ctx.shapes = users.shape, items.shape
         ctx.save_for_backward(
@@ -138,14 +138,13 @@ class _Step:
     f32 or bf16."""
 
     def __init__(
-        self, asking: _Looked, given: _Looked, shape: torch.Size, how: Told, wide: torch.dtype
+        self, asking: _Looked, given: _Looked, shape: torch.Size, how: Told, kind: torch.dtype
     ) -> None:
-        self.asking, self.given, self.how, self.wide = asking, given, how, wide
+        self.asking, self.given, self.how, self.kind = asking, given, how, kind
         self.pairs, self.items = shape
         self.total = 0.0
         self.of_factors = torch.zeros(0)
         self.scale = np.float32(1 / (1 - how.dropout))
-        self.bits, self.shifts = BITS[wide][0], list(BITS[wide][1:])
         seed = drawn_seed() if how.dropout else 0
         self.low, self.high, self.kept = drawn_by(seed, how.dropout)
 
@@ -154,47 +153,39 @@ class _Step:
         counted = torch.zeros(0) if factors is None else factors.detach()
         self.of_factors = torch.zeros_like(counted)
         if not layers:
-            nothing = torch.zeros(self.pairs * self.items, 0, dtype=self.wide)
+            nothing = torch.zeros(self.pairs * self.items, 0, dtype=self.kind)
             self._last(counted, nothing, torch.zeros(0), None)
             return []
         (of_user, of_item, bias), deeper = layers[:3], layers[3:]
         out = [deeper.pop() for _ in range(2 - len(deeper) % 2)][::-1]  # its bias may be left out
         sides = [
             # the halves that are for the perceptron stand at the end of the rows
-            (side, side.values[:, -of_user.shape[1] :].to(self.wide), weight.to(self.wide))
+            (side, side.values[:, -of_user.shape[1] :].to(self.kind), weight.to(self.kind))
             for side, weight in ((self.asking, of_user), (self.given, of_item))
         ]
         shares = [rows @ weight.T for _, rows, weight in sides]
         hidden = [shares[0].new_empty(self.pairs * self.items, len(bias))]
-        named = [self.asking.index, self.given.index]
-        shared, into = self._numbers(*shares), self._numbers(hidden[0])
-        self._pass(_first, *shared, *named, bias.numpy(), *into, *self._mask(0))
-        weights = [weight.to(self.wide) for weight in deeper[::2]]
+        user, item = self.asking.index, self.given.index
+        (x, y), into = map(bits_of, shares), bits_of(hidden[0])
+        _first(x, y, user, item, bias.numpy(), into, *self._mask(0))
+        weights = [weight.to(self.kind) for weight in deeper[::2]]
         for n, (weight, added) in enumerate(zip(weights, deeper[1::2], strict=True)):
             hidden.append(hidden[-1] @ weight.T)
-            self._pass(_further, *self._numbers(hidden[-1]), added.numpy(), *self._mask(n + 1))
+            _further(bits_of(hidden[-1]), added.numpy(), *self._mask(n + 1))
         slopes, gradients = self._last(counted, hidden[-1], out[0][0], *out[1:])
         for n in range(len(weights) - 1, -1, -1):
             of_bias = slopes.sum(0, dtype=torch.float32)
             gradients = [(slopes.T @ hidden[n]).float(), of_bias, *gradients]
             slopes = slopes @ weights[n]
-            self._pass(_stopped, *self._numbers(slopes, hidden[n]), self.scale)
+            _stopped(bits_of(slopes), bits_of(hidden[n]), self.scale)
         back = [torch.zeros(share.shape) for share in shares]
-        self._pass(_to_rows, *self._numbers(slopes), *named, *(each.numpy() for each in back))
+        _to_rows(bits_of(slopes), user, item, *(each.numpy() for each in back))
         of_sides = []
         for (side, rows, weight), slope in zip(sides, back, strict=True):
-            narrow = slope.to(self.wide)
-            of_sides.append((narrow.T @ rows).float())
-            side.gradient[:, -weight.shape[1] :] += narrow @ weight
+            cast = slope.to(self.kind)
+            of_sides.append((cast.T @ rows).float())
+            side.gradient[:, -weight.shape[1] :] += cast @ weight
         return [*of_sides, back[0].sum(0), *gradients]
-
-    def _pass(self, kernel: Any, *given: Any) -> Any:
-        """A kernel, told how to read the bits that it is given."""
-        return kernel(*given, *self.shifts)
-
-    def _numbers(self, *tensors: Tensor) -> list[np.ndarray]:
-        """Their bits, as integers: numba knows no bf16."""
-        return [tensor.view(self.bits).numpy() for tensor in tensors]
 
     def _mask(self, layer: int) -> list[Any]:
         """What a kernel needs to know to draw a mask."""
@@ -206,20 +197,19 @@ class _Step:
         """Scores and the loss; gives the slopes of the last hidden layer before its relu, and the
         gradients of what makes a score of it."""
         slopes, of_out, of_bias = torch.empty_like(hidden), torch.zeros_like(out), torch.zeros(1)
-        self.total = self._pass(
-            _scored,
+        self.total = _scored(
             self.asking.values.numpy(),
             self.given.values.numpy(),
             self.asking.index,
             self.given.index,
             factors.numpy(),
-            *self._numbers(hidden),
+            bits_of(hidden),
             out.numpy(),
             np.float32(0 if bias is None else bias.item()),
             MODES[self.how.loss],
             np.float32(self.how.ridge),
             self.scale,
-            *self._numbers(slopes),
+            bits_of(slopes),
             self.asking.gradient.numpy(),
             self.given.gradient.numpy(),
             self.of_factors.numpy(),
@@ -247,88 +237,64 @@ def _look_up(table, numbers, place, rows, index, values):  # type: ignore[no-unt
     return count
 
 
+@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+def _dropped(x, place, low, high, kept, scale):  # type: ignore[no-untyped-def]
+    """relu and dropout of a number; NaN stays. place: in the layer."""
+    passes = hashed(place, low, high) <= kept
+    return np.float32(0) if x <= 0 or not passes else x * scale
+
+
+# Below, what torch multiplies comes as bits (nn/bits.py).
+
+
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _dropped(lane, base, low, high, kept, scale):  # type: ignore[no-untyped-def]
-    """relu and dropout in place; NaN stays. base: the place of the first in the layer."""
-    for d in range(len(lane)):
-        passes = hashed(base + d, low, high) <= kept
-        lane[d] = np.float32(0) if lane[d] <= 0 or not passes else lane[d] * scale
-
-
-# Below, what torch multiplies comes as bits, of f32 (shift 0) or bf16 (16; half: what rounds it).
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _first(  # type: ignore[no-untyped-def]
-    users, items, user, item, bias, out, low, high, kept, scale, shift, half
-):
+def _first(users, items, user, item, bias, out, low, high, kept, scale):  # type: ignore[no-untyped-def]
     """relu and dropout of what the user and the item of each place give to the first layer."""
     many, width = len(item) // len(user), out.shape[1]
-    x_bits, y_bits = np.empty(width, np.int32), np.empty(width, np.int32)
-    x, y = x_bits.view(np.float32), y_bits.view(np.float32)
+    x = np.empty(width, np.float32)
     for b in range(len(user)):
         mine = users[user[b]]
         for d in range(width):
-            x_bits[d] = np.int32(mine[d]) << shift
-        for d in range(width):
-            x[d] += bias[d]
+            x[d] = wide(mine[d]) + bias[d]
         for r in range(b * many, (b + 1) * many):
             row, made, base = items[item[r]], out[r], r * width
             for d in range(width):
-                y_bits[d] = np.int32(row[d]) << shift
-            for d in range(width):
-                y[d] += x[d]
-            _dropped(y, base, low, high, kept, scale)
-            for d in range(width):
-                made[d] = (y_bits[d] + half) >> shift
+                y = _dropped(x[d] + wide(row[d]), base + d, low, high, kept, scale)
+                made[d] = narrow(y, made[d])
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _further(rows, bias, low, high, kept, scale, shift, half):  # type: ignore[no-untyped-def]
+def _further(rows, bias, low, high, kept, scale):  # type: ignore[no-untyped-def]
     """The same in place, of a further layer."""
     width = rows.shape[1]
-    bits = np.empty(width, np.int32)
-    lane = bits.view(np.float32)
     for r in range(len(rows)):
         row, base = rows[r], r * width
         for d in range(width):
-            bits[d] = np.int32(row[d]) << shift
-        for d in range(width):
-            lane[d] += bias[d]
-        _dropped(lane, base, low, high, kept, scale)
-        for d in range(width):
-            row[d] = (bits[d] + half) >> shift
+            y = _dropped(wide(row[d]) + bias[d], base + d, low, high, kept, scale)
+            row[d] = narrow(y, row[d])
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _stopped(slopes, hidden, scale, shift, half):  # type: ignore[no-untyped-def]
+def _stopped(slopes, hidden, scale):  # type: ignore[no-untyped-def]
     """In place: nothing comes back where relu or dropout made a zero."""
     width = slopes.shape[1]
-    bits = np.empty(width, np.int32)
-    lane = bits.view(np.float32)
     for r in range(len(slopes)):
         slope, row = slopes[r], hidden[r]
         for d in range(width):
-            bits[d] = np.int32(slope[d]) << shift
-        for d in range(width):
-            lane[d] *= scale
-        for d in range(width):
-            slope[d] = (bits[d] + half) >> shift if row[d] != 0 else 0
+            back = wide(slope[d]) * scale if row[d] != 0 else np.float32(0)
+            slope[d] = narrow(back, slope[d])
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _to_rows(slopes, user, item, users, items, shift, half):  # type: ignore[no-untyped-def]
+def _to_rows(slopes, user, item, users, items):  # type: ignore[no-untyped-def]
     """Added to the row of the user and to that of the item."""
     many, width = len(item) // len(user), slopes.shape[1]
-    bits = np.empty(width, np.int32)
-    lane = bits.view(np.float32)
     for r in range(len(slopes)):
         slope, x, y = slopes[r], users[user[r // many]], items[item[r]]
         for d in range(width):
-            bits[d] = np.int32(slope[d]) << shift
+            x[d] += wide(slope[d])
         for d in range(width):
-            x[d] += lane[d]
-            y[d] += lane[d]
+            y[d] += wide(slope[d])
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -350,42 +316,35 @@ def _scored(  # type: ignore[no-untyped-def]
     of_factors,
     of_out,
     of_bias,
-    shift,
-    half,
 ):
     batch, many = len(user), len(item) // len(user)
     width, whole = len(out), users.shape[1]
-    bits, slope_bits = np.empty((many, width), np.int32), np.empty(width, np.int32)
-    lanes, lane = bits.view(np.float32), slope_bits.view(np.float32)
     share, zero = np.float32(1.0 / batch), np.float32(0)
     scores, pulls = np.empty(many, np.float32), np.empty(many, np.float32)
     total = 0.0
     for b in range(batch):
         x, gx = users[user[b]], user_grads[user[b]]
         for n in range(many):
-            y, row, wide = items[item[b * many + n]], hidden[b * many + n], lanes[n]
-            for d in range(width):
-                bits[n, d] = np.int32(row[d]) << shift
-            score = bias
+            y, row, score = items[item[b * many + n]], hidden[b * many + n], bias
             for d in range(len(factors)):
                 score += x[d] * factors[d] * y[d]
             for d in range(width):
-                score += wide[d] * out[d]
+                score += wide(row[d]) * out[d]
             scores[n] = score
         total += slopes_of(scores, mode, zero, zero, pulls)
         for n in range(many):
             y, gy = items[item[b * many + n]], item_grads[item[b * many + n]]
-            wide, slope, pull = lanes[n], slopes[b * many + n], pulls[n] * share
+            row, slope, pull = hidden[b * many + n], slopes[b * many + n], pulls[n] * share
             of_bias[0] += pull
             for d in range(len(factors)):
                 gx[d] += pull * factors[d] * y[d]
                 gy[d] += pull * factors[d] * x[d]
                 of_factors[d] += pull * x[d] * y[d]
             for d in range(width):
-                of_out[d] += pull * wide[d]
-                lane[d] = pull * out[d] * scale if wide[d] != 0 else zero
+                of_out[d] += pull * wide(row[d])
             for d in range(width):
-                slope[d] = (slope_bits[d] + half) >> shift
+                back = pull * out[d] * scale if row[d] != 0 else zero
+                slope[d] = narrow(back, slope[d])
         if ridge > 0:
             size, each = zero, np.float32(1) / np.float32(many)
             for d in range(whole):

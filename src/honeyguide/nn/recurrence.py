@@ -101,9 +101,9 @@ class LinearBlock(nn.Module):
         if before is not None:  # h is linear, so what came before goes in with the first event
             given[:, 0] += _turned(before, decay)
         states = recur(given, decay)
-        x = self.between(x + self.drop(self.out(states)))
-        inside = self.drop(self.narrow(self.drop(gelu(self.wide(x)))))
-        normed: Tensor = self.behind(x + inside)
+        x = self.between(self.drop.onto(x, self.out(states)))
+        inside = self.narrow(self.drop(gelu(self.wide(x))))
+        normed: Tensor = self.behind(self.drop.onto(x, inside))
         return normed, states[:, -1]
 
 

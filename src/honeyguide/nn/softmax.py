@@ -17,6 +17,7 @@ from numba import njit
 from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 
+from honeyguide.nn.bits import INTEGERS, bits_of, in_order, narrow, wide
 from honeyguide.nn.parallel import kernel_over_rows
 from honeyguide.shapes import rounded_up
 
@@ -27,7 +28,6 @@ BLOCK_BYTES = 4 << 20
 ROWS = 256
 MOST_BYTES = 64 << 20
 LINE = 32  # columns of bf16 in a cache line
-LANE = 4096  # columns worked on at once: two f32 buffers of it stay in the first-level cache
 
 
 def softmax(
@@ -125,11 +125,10 @@ def exponentials(
     0; gives the largest and the sums, in f32. Exponentials below 2^-126 become that; where a logit
     is NaN the sum is.
     """
-    if logits.device.type == "cpu" and logits.dtype in KERNELS:
-        kernel, bits = KERNELS[logits.dtype]
+    if logits.device.type == "cpu" and logits.dtype in INTEGERS:
         high, z = torch.empty(2, len(logits), 1)
-        into = (logits.view(bits).numpy(), high[:, 0].numpy(), z[:, 0].numpy())
-        kernel_over_rows(kernel, into, items, block=8)
+        into = (bits_of(logits), high[:, 0].numpy(), z[:, 0].numpy())
+        kernel_over_rows(_exponentials, into, items, block=8)
         return high, z
     wide = logits.float()
     wide[:, 0] = wide[:, items:] = float("-inf")
@@ -140,92 +139,41 @@ def exponentials(
 
 
 FAST = {"contract", "reassoc", "nsz"}  # sums may be reordered
-# What has such sums and is called by another kernel says inline="always". Left to the compiler, the
-# process that compiles it calls it as it stands alone, and later ones, which take both from the
-# cache, a copy that was optimised once more and adds up in another order.
-
-
-@njit(cache=True, nogil=True)
-def key_of(bits):  # type: ignore[no-untyped-def]
-    # floats in order as integers; a maximum of integers is vectorised, of floats not
-    return bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
-
-
-@njit(cache=True, nogil=True)
-def _short_key_of(bits):  # type: ignore[no-untyped-def]
-    # the same for bf16: half the bytes, half the time
-    return np.int16(bits ^ np.int16(np.int16(bits >> np.int16(15)) & np.int16(0x7FFF)))
+LOG2_E = np.float32(1.4426950408889634)
+# What has sums that may be reordered and is called by another kernel says inline="always". Left to
+# the compiler, the process that compiles it calls it as it stands alone, and later ones, which take
+# both from the cache, a copy that was optimised once more and adds up in another order.
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, inline="always")
-def exponentials_of(lane, power, power_bits, high):  # type: ignore[no-untyped-def]
-    """In place exp(lane - high); gives the sum. 2^y = 2^whole (into the exponent's bits) times a
+def power_of_two(y):  # type: ignore[no-untyped-def]
+    """2^y for y <= 0, 2^-126 for less than that: 2^whole (into the exponent's bits) times a
     polynomial in the rest (relative error 2e-6)."""
     one, half = np.float32(1), np.float32(0.5)
-    for c in range(len(lane)):
-        y = max((lane[c] - high) * np.float32(1.4426950408889634), np.float32(-126))
-        whole = np.floor(y + half)
-        rest = y - whole
-        told = np.float32(1.3333558e-3)
-        told = told * rest + np.float32(9.6181291e-3)
-        told = told * rest + np.float32(5.5504109e-2)
-        told = told * rest + np.float32(2.4022651e-1)
-        told = told * rest + np.float32(6.9314718e-1)
-        power_bits[c] = (np.int32(whole) + np.int32(127)) << np.int32(23)
-        lane[c] = told * rest + one
-    total = np.float32(0)
-    for c in range(len(lane)):
-        lane[c] *= power[c]
-        total += lane[c]
-    return total
+    y = max(y, np.float32(-126))
+    whole = np.floor(y + half)
+    rest = y - whole
+    told = np.float32(1.3333558e-3)
+    told = told * rest + np.float32(9.6181291e-3)
+    told = told * rest + np.float32(5.5504109e-2)
+    told = told * rest + np.float32(2.4022651e-1)
+    told = told * rest + np.float32(6.9314718e-1)
+    return (told * rest + one) * wide(np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)))
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _of_f32(block, highest, sums, items):  # type: ignore[no-untyped-def]
-    """Block (R, C): the bits of f32."""
-    power_bits = np.empty(LANE, np.int32)
-    power = power_bits.view(np.float32)
+def _exponentials(block, highest, sums, items):  # type: ignore[no-untyped-def]
+    """Block (R, C) as bits; in place."""
     for r in range(len(block)):
-        bits = block[r, 1:items]
-        row = bits.view(np.float32)
-        key = np.int32(-(2**31))
-        for c in range(len(bits)):
-            key = max(key, key_of(bits[c]))
-        power_bits[0] = key_of(key)
-        high, total = power[0], 0.0
-        for start in range(0, len(row), LANE):
-            lane = row[start : start + LANE]
-            size = len(lane)
-            total += exponentials_of(lane, power[:size], power_bits[:size], high)
-        block[r, 0] = 0
-        block[r, items:] = 0
-        highest[r], sums[r] = high, total
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
-def _of_bf16(block, highest, sums, items):  # type: ignore[no-untyped-def]
-    """Block (R, C): the bits of bf16, the upper half of those of f32."""
-    power_bits, bits = np.empty(LANE, np.int32), np.empty(LANE, np.int32)
-    power, wide = power_bits.view(np.float32), bits.view(np.float32)
-    half = np.int32(16)
-    for r in range(len(block)):
-        row = block[r, 1:items]
-        key = np.int16(-(2**15))
+        row, total = block[r, 1:items], np.float32(0)
+        key = in_order(row[0])
         for c in range(len(row)):
-            key = max(key, _short_key_of(row[c]))
-        power_bits[0] = np.int32(_short_key_of(key)) << half
-        high, total = power[0], 0.0
-        for start in range(0, len(row), LANE):
-            part = row[start : start + LANE]
-            size = len(part)
-            for c in range(size):
-                bits[c] = np.int32(part[c]) << half
-            total += exponentials_of(wide[:size], power[:size], power_bits[:size], high)
-            for c in range(size):
-                part[c] = np.int16((bits[c] + np.int32(0x8000)) >> half)
+            key = max(key, in_order(row[c]))
+        high = wide(in_order(key))
+        for c in range(len(row)):
+            x = power_of_two((wide(row[c]) - high) * LOG2_E)
+            total += x
+            row[c] = narrow(x, row[c])
+        highest[r], sums[r] = high, total
         block[r, 0] = 0
         block[r, items:] = 0
-        highest[r], sums[r] = high, total
-
-
-KERNELS = {torch.float32: (_of_f32, torch.int32), torch.bfloat16: (_of_bf16, torch.int16)}

@@ -18,6 +18,9 @@ from jaxtyping import Float32
 from numba import njit
 from torch import Tensor
 
+from honeyguide.nn.prefetch import ask_for, ask_for_line
+
+AHEAD = 4  # rows
 LAST = 1 << 15  # from here on .999 ** t is nothing in f32
 
 
@@ -128,6 +131,8 @@ def _update(  # type: ignore[no-untyped-def]
     one = np.float32(1)
     taken = np.empty(len(rows), np.int64)
     for n in range(len(rows)):
+        if n + AHEAD < len(rows):
+            ask_for_line(place, (rows[n + AHEAD],))
         if place[rows[n]] < 0:
             place[rows[n]] = count
             taken[count] = rows[n]
@@ -140,6 +145,12 @@ def _update(  # type: ignore[no-untyped-def]
             for d in range(width):
                 out[d] += grad[d]
     for n in range(count):
+        if n + AHEAD < count:
+            row = taken[n + AHEAD]
+            ask_for_line(steps, (row,))
+            ask_for(weights, row)
+            ask_for(first, row)
+            ask_for(second, row)
         row = taken[n]
         place[row] = -1
         steps[row] += one
