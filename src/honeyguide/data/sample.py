@@ -71,7 +71,8 @@ class Negatives:
 
         InputError for a user who knows every item (`possible` tells).
         """
-        if not self.possible()[users].all():
+        ends = self.positives.indptr
+        if (ends[users + 1] - ends[users] >= len(self.cumulative) - 1).any():
             raise InputError(
                 "A user knows every item, so nothing can be a negative.",
                 "Leave this user out of what is learned by pairs.",

@@ -24,6 +24,7 @@ from honeyguide.data.sample import Sampler
 from honeyguide.data.training import TrainingData
 from honeyguide.data.vocab import PAD
 from honeyguide.errors import CallError
+from honeyguide.nn.memory import zeros_in_large_pages
 from honeyguide.types import NEVER
 
 Count = Annotated[int, Field(ge=1)]
@@ -282,6 +283,8 @@ class UserRows(Model):
         nn.init.normal_(self.items.weight, std=DEVIATION)
         with torch.no_grad():
             self.items.weight[PAD] = 0
+            for table in (self.user, self.items):
+                table.weight.data = zeros_in_large_pages(table.weight.shape).copy_(table.weight)
 
     @property
     def as_of(self) -> Int64[Tensor, " U"]:

@@ -1,7 +1,14 @@
-"""How much memory is left, to refuse what cannot fit before it is tried; and giving back."""
+"""How much memory is left, to refuse what cannot fit before it is tried; giving back; and pages."""
 
 import ctypes
+import mmap
 import os
+from contextlib import suppress
+
+import torch
+from torch import Tensor
+
+LARGE = 16 << 20  # bytes from which a table is worth pages of 2 MB
 
 
 def available() -> int:
@@ -26,6 +33,21 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):  # another allocator; no handle of the program
         return
+
+
+def zeros_in_large_pages(shape: torch.Size) -> Tensor:
+    """f32 zeros on the CPU, in large pages where there are many and the system has such pages.
+
+    Rows at random of a table of hundreds of MB lie in a page each, and finding the page takes as
+    long as fetching the row.
+    """
+    size = shape.numel() * torch.float32.itemsize
+    if size < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return torch.zeros(shape)
+    held = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a system without
+        held.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(held, dtype=torch.float32).view(shape)
 
 
 def words(count: int) -> str:

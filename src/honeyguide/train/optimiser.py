@@ -18,6 +18,7 @@ from jaxtyping import Float32
 from numba import njit
 from torch import Tensor
 
+from honeyguide.nn.memory import zeros_in_large_pages
 from honeyguide.nn.prefetch import ask_for, ask_for_line
 
 AHEAD = 4  # rows
@@ -63,8 +64,8 @@ class RowAdamW(torch.optim.AdamW):
         if not state:
             state["step"] = torch.zeros(len(parameter), dtype=torch.float32)
             state["step"] = state["step"].to(parameter.device)
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
+            for name in ("exp_avg", "exp_avg_sq"):
+                state[name] = zeros_in_large_pages(parameter.shape).to(parameter)
         elif state["step"].ndim == 0:
             state["step"] = state["step"].expand(len(parameter)).contiguous()
         b1, b2 = group["betas"]
