@@ -30,8 +30,8 @@ def movielens() -> str:
     users = told["data"]["test_users"]
     return (
         f"MovieLens-1M, 5-core, last item of each of {users:,} users by order, whole catalogue "
-        f"ranked, seen items left out, one seed, the defaults of {told['date']} "
-        f"({told['machine']['cores']} cores, AMX: {'yes' if told['machine']['amx'] else 'no'}):\n\n"
+        f"ranked, seen items left out, one seed, the defaults of {told['date']} (threads: "
+        f"{told['machine']['threads']}, AMX: {'yes' if told['machine']['amx'] else 'no'}):\n\n"
         + table(head, rows)
         + f"\n{told['verdict']}\n\nThe seconds of this run were taken while tests ran on the same "
         "two cores; they are upper bounds.\n"
