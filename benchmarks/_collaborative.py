@@ -8,6 +8,7 @@ from typing import Any
 
 import _recipes
 from _pages import RESULTS, ROOT, interval, read, short, table
+from honeyguide.reporting import figure
 
 FOUND = "Settings were found on validation only (`benchmarks/search.py`)"
 TITLES = {
@@ -234,8 +235,33 @@ def growth() -> str:
         "an epoch of MF by BPR over the distinct pairs (`benchmarks/growth.py`):\n\n"
         + table(head, rows)
         + f"\nA line through 0: {straight['seconds_per_million_pairs']:.2f} s per million pairs; "
-        f"the worst point lies {straight['worst_deviation']:.0%} off it.\n"
+        f"the worst point lies {straight['worst_deviation']:.0%} off it.\n\n"
+        "![Seconds of an epoch by millions of pairs, and the line](growth.svg)\n"
     )
+
+
+# of a figure that stands alone, light or dark
+STYLE = """<style>svg{color:#222;background:#fff}text{font:11px sans-serif;fill:currentColor}
+.grid,.axis{stroke:#8886}.curve{fill:none;stroke:#888}.dot{fill:#1668b8}
+@media(prefers-color-scheme:dark){svg{color:#ddd;background:#111}.dot{fill:#69b3f5}}</style>"""
+
+
+def growth_figure() -> str:
+    """docs/growth.svg: the epochs, and the line through 0."""
+    told = read("growth")
+    assert told is not None
+    slope = told["line"]["seconds_per_million_pairs"]
+    found = [(row["pairs"] / 1e6, row["epoch_seconds"]) for row in told["sizes"]]
+    ends = [(0.0, 0.0), (found[-1][0], slope * found[-1][0])]
+    drawn = figure.panel(
+        "Seconds of an epoch over millions of pairs, with a straight line through 0",
+        "million pairs",
+        "seconds of an epoch",
+        curves=[figure.Curve(ends, strong=False)],
+        marks=[figure.Mark(x, y, strong=True) for x, y in found],
+    )
+    alone = '<svg xmlns="http://www.w3.org/2000/svg" '
+    return str(drawn).replace("<svg ", alone, 1).replace("><", f">{STYLE}<", 1) + "\n"
 
 
 def performance() -> str:

@@ -279,10 +279,11 @@ def between(page: str, part: str) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write the pages and the figure."""
     readme = ROOT / "README.md"
     readme.write_text(with_readme_part(readme.read_text()))
     (ROOT / "docs" / "results.md").write_text(results_page())
+    (ROOT / "docs" / "growth.svg").write_text(collaborative.growth_figure())
     performance = ROOT / "docs" / "performance.md"
     performance.write_text(with_performance(performance.read_text()))
 

@@ -3,6 +3,7 @@
 import runpy
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks"))
@@ -11,6 +12,12 @@ TABLES = runpy.run_path(str(ROOT / "benchmarks" / "_tables.py"))
 
 def test_the_results_page_is_what_the_files_say() -> None:
     assert (ROOT / "docs" / "results.md").read_text() == TABLES["results_page"]()
+
+
+def test_the_figure_of_growth_is_drawn_from_the_file() -> None:
+    drawn = TABLES["collaborative"].growth_figure()
+    assert (ROOT / "docs" / "growth.svg").read_text() == drawn
+    ElementTree.fromstring(drawn)
 
 
 def test_the_readme_shows_what_the_files_say() -> None:
