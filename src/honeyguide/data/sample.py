@@ -155,7 +155,7 @@ def _draw(  # type: ignore[no-untyped-def]
     last = len(cumulative) - 1
     start = _mix(seed)
     for b in range(out.shape[0]):
-        known = indices[indptr[users[b]] : indptr[users[b] + 1]]
+        first, end = indptr[users[b]], indptr[users[b] + 1]
         row = _mix(start + np.uint64(b))
         for n in range(out.shape[1]):
             for attempt in range(ATTEMPTS):
@@ -170,13 +170,14 @@ def _draw(  # type: ignore[no-untyped-def]
                     if not bits[bit >> 3] >> (bit & 7) & 1:
                         break
                     continue
+                known = indices[first:end]
                 place = np.searchsorted(known, item)
                 if place == len(known) or known[place] != item:
                     break
             else:
                 # a fresh number: the last one is known to lie on a positive
                 u = _fraction(_mix(_mix(row) + np.uint64(n)))
-                item = _unknown(cumulative, uniform, known, u)
+                item = _unknown(cumulative, uniform, indices[first:end], u)
             out[b, n] = item
 
 

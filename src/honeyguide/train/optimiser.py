@@ -9,7 +9,7 @@ rare row is that of its few steps. Dense gradients take torch's fused AdamW.
 """
 
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,9 @@ class RowAdamW(torch.optim.AdamW):
                 state[name] = zeros_in_large_pages(parameter.shape).to(parameter)
         elif state["step"].ndim == 0:
             state["step"] = state["step"].expand(len(parameter)).contiguous()
-        b1, b2 = group["betas"]
-        settings = (group["lr"], b1, b2, group["eps"], group["weight_decay"])
-        if parameter.device.type != "cpu" or grad._values().ndim != 2:
+        settings = (group["lr"], *group["betas"], group["eps"], group["weight_decay"])
+        values = grad._values()
+        if parameter.device.type != "cpu" or values.ndim != 2:
             rows_by_torch(parameter, grad, state, *settings)
             return
         if parameter not in self.places:
@@ -81,11 +81,16 @@ class RowAdamW(torch.optim.AdamW):
             state["exp_avg_sq"].numpy(),
             state["step"].numpy(),
             grad._indices()[0].numpy(),
-            grad._values().numpy(),
+            values.numpy(),
             self.places[parameter],
-            _started(b1, b2),
-            *(np.float32(value) for value in settings),
+            *_as_numbers(*settings),
         )
+
+
+@lru_cache(8)
+def _as_numbers(lr: float, b1: float, b2: float, eps: float, decay: float) -> tuple[Any, ...]:
+    """The settings as the kernel takes them."""
+    return _started(b1, b2), *map(np.float32, (lr, b1, b2, eps, decay))
 
 
 @cache
