@@ -1,13 +1,12 @@
 """The tables of collaborative filtering: quality by recipe, peers, growth."""
 
 import json
-import tomllib
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import _recipes
-from _pages import RESULTS, ROOT, interval, read, short, table
+from _pages import RESULTS, interval, published_cells, read, short, table
 from honeyguide.reporting import figure
 
 FOUND = "Settings were found on validation only (`benchmarks/search.py`)"
@@ -48,7 +47,7 @@ def recipes(data: str, title: str) -> str:
     told = finals(data)
     if not told:
         return ""
-    published = tomllib.loads((ROOT / "benchmarks" / "published.toml").read_text())[data]
+    published = published_cells()[data]
     metrics, rows = published["metrics"], []
     for recipe in dict.fromkeys(one["recipe"] for one in told):
         mine = [one for one in told if one["recipe"] == recipe]
@@ -92,7 +91,7 @@ def recipes(data: str, title: str) -> str:
 
 def headline() -> str:
     """Gowalla in short: what was read on test beside what is published."""
-    cells = tomllib.loads((ROOT / "benchmarks" / "published.toml").read_text())["gowalla"]["cells"]
+    cells = published_cells()["gowalla"]["cells"]
     told = [one for one in finals("gowalla") if one["metrics"]]
     if not told:
         return ""

@@ -1,6 +1,7 @@
 """What the pages of results share: where files stand, and how values are written."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,11 @@ def read(name: str) -> dict[str, Any] | None:
     """A result file, None where the benchmark has not been run."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
+
+
+def published_cells() -> dict[str, Any]:
+    """Published numbers by data set, with what is said of each set."""
+    return tomllib.loads((ROOT / "benchmarks" / "published.toml").read_text())
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

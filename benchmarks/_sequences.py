@@ -1,6 +1,5 @@
 """The tables of sequence models: quality by recipe, beside RecBole, costs, news hour by hour."""
 
-import tomllib
 from statistics import fmean
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 
 import _collaborative as collaborative
 import _recipes
-from _pages import ROOT, interval, read, short, table
+from _pages import interval, published_cells, read, short, table
 
 TITLES = {
     "movielens-1m": "MovieLens-1M, what comes next",
@@ -29,7 +28,7 @@ def tables() -> str:
 
 def headline() -> str:
     """What comes next, in short: the best recipe of each set and the highest published numbers."""
-    published = tomllib.loads((ROOT / "benchmarks" / "published.toml").read_text())
+    published = published_cells()
     rows = []
     for data, title in TITLES.items():
         told = [one for one in collaborative.finals(data) if one["metrics"]]
@@ -68,7 +67,7 @@ def _ndcg(one: dict[str, Any]) -> float:
 
 def one_recipe() -> str:
     """What two trials of one model come to, set by set."""
-    published = tomllib.loads((ROOT / "benchmarks" / "published.toml").read_text())
+    published = published_cells()
     rows = []
     for data, title in (TITLES | UNTRIED).items():
         told = read(f"recipe_{data.replace('-', '_')}")

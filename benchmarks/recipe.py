@@ -2,8 +2,9 @@
 
     python recipe.py movielens-1m amazon-beauty
 
-What `honeyguide tune DATA --models fmlp-rec --trials 2` does, kept: the default, then what did well
-on sparse data with short histories. A search that was interrupted goes on with its second trial.
+What `honeyguide tune DATA --models fmlp-rec --trials 2 --budget 4h` does, kept: the default, then
+what did well on sparse data with short histories. A search that was interrupted goes on with its
+second trial.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from _asked import ASKED
 from _common import record
 from tuning import WORK, told_of
 
-SEARCH = hg.Search(trials=2, budget=86_400.0)
+SEARCH = hg.Search(trials=2, budget=4 * 3600.0)
 IN_ORDER = [name for name, one in ASKED.items() if one.ordered]
 
 

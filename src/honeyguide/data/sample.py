@@ -59,10 +59,12 @@ class Negatives:
             log_p = np.log(p).astype(np.float32)
         return Negatives(positives, _bits(positives), np.cumsum(p), log_p, sampling)
 
-    def possible(self) -> Bool[np.ndarray, " U"]:
-        """By user: whether there is an item left that is no positive."""
-        known: Bool[np.ndarray, " U"] = np.diff(self.positives.indptr) < len(self.cumulative) - 1
-        return known
+    def possible(self, users: Int64[np.ndarray, " B"] | None = None) -> Bool[np.ndarray, " B"]:
+        """By user, of all or of these: whether there is an item left that is no positive."""
+        ends = self.positives.indptr
+        known = np.diff(ends) if users is None else ends[users + 1] - ends[users]
+        left: Bool[np.ndarray, " B"] = known < len(self.cumulative) - 1
+        return left
 
     def for_users(
         self, users: Int64[np.ndarray, " B"], count: int, seed: int
@@ -71,8 +73,7 @@ class Negatives:
 
         InputError for a user who knows every item (`possible` tells).
         """
-        ends = self.positives.indptr
-        if (ends[users + 1] - ends[users] >= len(self.cumulative) - 1).any():
+        if not self.possible(users).all():
             raise InputError(
                 "A user knows every item, so nothing can be a negative.",
                 "Leave this user out of what is learned by pairs.",

@@ -279,12 +279,11 @@ class UserRows(Model):
         self.user = nn.Embedding(schema.users, width)
         self.user.register_buffer("as_of", torch.zeros(schema.users, dtype=torch.int64))
         self.items = nn.Embedding(schema.items, width, padding_idx=PAD)
-        nn.init.normal_(self.user.weight, std=DEVIATION)
-        nn.init.normal_(self.items.weight, std=DEVIATION)
+        for table in (self.user, self.items):
+            table.weight.data = zeros_in_large_pages(table.weight.shape)
+            nn.init.normal_(table.weight, std=DEVIATION)
         with torch.no_grad():
             self.items.weight[PAD] = 0
-            for table in (self.user, self.items):
-                table.weight.data = zeros_in_large_pages(table.weight.shape).copy_(table.weight)
 
     @property
     def as_of(self) -> Int64[Tensor, " U"]:

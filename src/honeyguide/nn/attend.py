@@ -50,13 +50,13 @@ def _seen(prefix: Int64[Tensor, " N"], length: int) -> Bool[Tensor, "N L L"]:
 class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, prefix: np.ndarray) -> Tensor:
-        ctx.prefix, ctx.by = prefix, np.float32(q.shape[2] ** -0.5)
+        ctx.prefix, ctx.scale = prefix, np.float32(q.shape[2] ** -0.5)
         weights = q.new_empty(len(q), q.shape[1], q.shape[1])
         out = torch.empty(v.shape, dtype=v.dtype)
         for part in _blocks(weights):
             w = weights[part]
             torch.bmm(q[part], k[part].transpose(1, 2), out=w)
-            kernel_over_rows(_weigh, [bits_of(w), prefix[part]], ctx.by, block=1)
+            kernel_over_rows(_weigh, [bits_of(w), prefix[part]], ctx.scale, block=1)
             torch.bmm(w, v[part], out=out[part])
         ctx.save_for_backward(q, k, v, weights)
         return out
@@ -73,7 +73,7 @@ class _Attend(torch.autograd.Function):
             torch.bmm(w.transpose(1, 2), grad[part], out=d_v[part])
             torch.bmm(grad[part], v[part].transpose(1, 2), out=d_w)
             parts = [bits_of(w), bits_of(d_w), ctx.prefix[part]]
-            kernel_over_rows(_back, parts, ctx.by, block=1)
+            kernel_over_rows(_back, parts, ctx.scale, block=1)
             torch.bmm(d_w, k[part], out=d_q[part])
             torch.bmm(d_w.transpose(1, 2), q[part], out=d_k[part])
         return d_q, d_k, d_v, None

@@ -6,7 +6,7 @@ torch's generator, or from one of a thread's own, and gives one mask whatever th
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,8 +76,15 @@ def _has_bits(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in INTEGERS
 
 
-def _in_pieces(size: int, work: Callable[[int, int], object]) -> None:
-    over_rows(-(-size // CHUNK), lambda a, b: work(a * CHUNK, min(b * CHUNK, size)), block=1)
+def _in_pieces(
+    kernel: Callable[..., object], parts: Sequence[np.ndarray], by: tuple[Any, ...]
+) -> None:
+    """Call kernel(*parts, first, *by) with pieces of all parts that begin at place `first`."""
+
+    def piece(a: int, b: int) -> None:
+        kernel(*(part[a * CHUNK : b * CHUNK] for part in parts), a * CHUNK, *by)
+
+    over_rows(-(-len(parts[0]) // CHUNK), piece, block=1)
 
 
 class _Masked(torch.autograd.Function):
@@ -98,8 +105,7 @@ class _Added(torch.autograd.Function):
     def forward(ctx: Any, base: Tensor, x: Tensor, p: float, seed: int) -> Tensor:
         ctx.by, ctx.dtype = (*drawn_by(seed, p), np.float32(1 / (1 - p))), x.dtype
         out = torch.empty(x.shape)
-        held, given, made = _flat(base), _flat(x), _flat(out)
-        _in_pieces(len(made), lambda a, b: _add(held[a:b], given[a:b], made[a:b], a, *ctx.by))
+        _in_pieces(_add, [_flat(base), _flat(x), _flat(out)], ctx.by)
         return out
 
     @staticmethod
@@ -109,8 +115,7 @@ class _Added(torch.autograd.Function):
 
 def _masked(x: Tensor, dtype: torch.dtype, by: tuple[Any, ...]) -> Tensor:
     out = torch.empty(x.shape, dtype=dtype)
-    given, made = _flat(x), _flat(out)
-    _in_pieces(len(made), lambda a, b: _mask(given[a:b], made[a:b], a, *by))
+    _in_pieces(_mask, [_flat(x), _flat(out)], by)
     return out
 
 
@@ -136,8 +141,8 @@ class _ReluMasked(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, p: float, seed: int) -> Tensor:
         out = torch.empty(x.shape, dtype=x.dtype)
         ctx.factor = 1 / (1 - p)
-        given, made, by = _flat(x), _flat(out), (*drawn_by(seed, p), np.float32(ctx.factor))
-        _in_pieces(len(made), lambda a, b: _pass_on(given[a:b], made[a:b], a, *by))
+        by = (*drawn_by(seed, p), np.float32(ctx.factor))
+        _in_pieces(_pass_on, [_flat(x), _flat(out)], by)
         ctx.save_for_backward(out)
         return out
 

@@ -130,12 +130,12 @@ def exponentials(
         into = (bits_of(logits), high[:, 0].numpy(), z[:, 0].numpy())
         kernel_over_rows(_exponentials, into, items, block=8)
         return high, z
-    wide = logits.float()
-    wide[:, 0] = wide[:, items:] = float("-inf")
-    high = wide.amax(1, keepdim=True)
-    wide = wide.sub(high).exp_()
-    logits.copy_(wide)
-    return high, wide.sum(1, keepdim=True)
+    full = logits.float()
+    full[:, 0] = full[:, items:] = float("-inf")
+    high = full.amax(1, keepdim=True)
+    full = full.sub(high).exp_()
+    logits.copy_(full)
+    return high, full.sum(1, keepdim=True)
 
 
 FAST = {"contract", "reassoc", "nsz"}  # sums may be reordered

@@ -152,11 +152,11 @@ def _update(  # type: ignore[no-untyped-def]
                 out[d] += grad[d]
     for n in range(count):
         if n + AHEAD < count:
-            row = taken[n + AHEAD]
-            ask_for_line(steps, (row,))
-            ask_for(weights, row)
-            ask_for(first, row)
-            ask_for(second, row)
+            later = taken[n + AHEAD]
+            ask_for_line(steps, (later,))
+            ask_for(weights, later)
+            ask_for(first, later)
+            ask_for(second, later)
         row = taken[n]
         place[row] = -1
         steps[row] += one
